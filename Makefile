@@ -1,0 +1,54 @@
+# Everything runs in an environment of its own, .venv, in which mango is installed as a user has it: from its wheel.
+PYTHON ?= python3
+VENV ?= .venv
+DATA ?=
+UNIT ?= output/cat
+
+BIN := $(VENV)/bin
+TOOLS := $(VENV)/.tools
+READY := $(VENV)/.ready
+SOURCES := $(shell find mango -type f -not -name '*.pyc')
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check bench train
+
+help:  ## show this help
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-6s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(TOOLS): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "mango needs Python 3.11 or newer; name one: make PYTHON=python3.12 ..."; exit 2; }
+	@echo "making the environment $(VENV) (a few minutes, once)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install --quiet --upgrade "pip>=25.1"
+	@$(BIN)/pip install --quiet . --group dev
+	@touch $@
+
+$(READY): $(TOOLS) $(SOURCES)
+	@rm -rf build
+	@$(BIN)/pip install --quiet --no-deps --force-reinstall .
+	@rm -rf build
+	@touch $@
+
+demo: $(READY)  ## find the image that excites a unit of a spiking network most (UNIT=output/cat)
+	$(BIN)/mango search --generator vqvae-cifar10 --target snn-cifar10:$(UNIT) --optimizer auto \
+		--budget 2000 --batch 20 --seed 0 --workers 2 --out runs/demo-$$(date +%Y%m%d-%H%M%S)
+
+test: $(READY)  ## run the tests against the installed wheel (ARGS="-m 'not slow'" for the fast ones)
+	$(BIN)/pytest $(ARGS)
+
+check: $(READY)  ## ruff, mypy, the layers, the dependencies
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/deptry .
+
+bench: $(READY)  ## measure the overhead beside the peers (ARGS=--smoke for a quick look)
+	$(BIN)/pip install --quiet ".[bench]"
+	$(BIN)/python -m experiments.benchmarks.overhead $(ARGS)
+
+train: $(READY)  ## train the networks of the zoo anew, from CIFAR-10: make train DATA=folder
+	@test -n "$(DATA)" || { echo "name the folder that holds CIFAR-10: make train DATA=folder"; exit 2; }
+	$(BIN)/python -m experiments.train.vqvae --data $(DATA) --out runs/train/vqvae
+	$(BIN)/python -m experiments.train.spiking --data $(DATA) --out runs/train/snn

@@ -1,0 +1,1 @@
+"""Measurements beside the field's usual implementations; one folder for each question."""

@@ -1,0 +1,1 @@
+"""What to make of a search: its pictures and its page."""

@@ -1,0 +1,188 @@
+"""The page of a search: one HTML file that holds everything, reads on a phone, and asks no other host for anything."""
+
+from __future__ import annotations
+
+import base64
+import io
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from PIL import Image
+
+from mango.analysis.evolution import evolution_gif
+from mango.analysis.figures import convergence_png
+from mango.analysis.findings import Findings, Shown, number, picture
+
+LISTED = 10  # trials in the table
+
+
+@dataclass(frozen=True)
+class Link:
+    """One line of the page of several searches.
+
+    Attributes:
+        unit: its name.
+        seed: of the search.
+        best, natural: values; None where there is none.
+        evaluations: how many.
+        page: where its own page lies, relative to this one.
+    """
+
+    unit: str
+    seed: int
+    best: float | None
+    natural: float | None
+    evaluations: int
+    page: str
+
+
+def report_html(
+    findings: Findings,
+    *,
+    result: Mapping[str, Any],
+    settings: Mapping[str, Any],
+    command: str,
+    again: str = "",
+) -> str:
+    """The page of one search.
+
+    Args:
+        findings: what is drawn.
+        result: the numbers, as ``result.json`` has them.
+        settings: name to value, as they were given.
+        command: that repeats the search.
+        again: that continues it or writes the page anew.
+    """
+    charts = {
+        (dark, narrow): _data(convergence_png(findings, dark=dark, narrow=narrow), "png")
+        for dark in (False, True)
+        for narrow in (False, True)
+    }
+    return str(
+        _templates()
+        .get_template("report.html")
+        .render(
+            findings=findings,
+            verdict=verdict(findings),
+            tiles=_tiles(findings, result),
+            charts=charts,
+            evolution=_data(evolution_gif(findings), "gif") if findings.steps else "",
+            listed=list(findings.found)[:LISTED],
+            settings={name: _plain(value) for name, value in settings.items()},
+            versions=result.get("versions", {}),
+            result=result,
+            command=command,
+            again=again,
+        )
+    )
+
+
+def summary_html(title: str, overview: bytes, overview_dark: bytes, links: Sequence[Link], command: str) -> str:
+    """The page of several searches: their pictures and a table that leads to each one's own page.
+
+    Args:
+        title: what was searched for.
+        overview: of `mango.analysis.figures.summary_png`.
+        overview_dark: the same, light on dark.
+        links: one for each search.
+        command: that repeats them all.
+    """
+    images = {"light": _data(overview, "png"), "dark": _data(overview_dark, "png")}
+    template = _templates().get_template("summary.html")
+    return str(template.render(title=title, images=images, links=links, command=command))
+
+
+def verdict(findings: Findings) -> str:
+    """One sentence on what was found, beside nature where that is known."""
+    count = findings.effort
+    if not findings.responded:
+        return f"No response was found in {count}: no value ever differed, so there is no winner."
+    best, maximum = findings.found[0].value, findings.nature.maximum
+    found = f"The best stimulus found in {count} gives {number(best)}"
+    if maximum is None:
+        return f"{found}."
+    over = f", the largest over {findings.nature.source}" if findings.nature.source else ""
+    if best > maximum:
+        times = f" {best / maximum:.2f} times" if maximum > 0 else " more than"
+        return f"{found},{times} the natural maximum of {number(maximum)}{over}."
+    relation = "as much as" if best == maximum else "less than"
+    return f"{found}, {relation} the natural maximum of {number(maximum)}{over}."
+
+
+def _tiles(findings: Findings, result: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """Name, number and remark of the figures at the top of the page."""
+    nature = findings.nature
+    tiles = [("best value", number(result.get("best_value")), _ties(result.get("ties")))] if findings.responded else []
+    if nature.maximum is not None:
+        tiles.append(("natural maximum", number(nature.maximum), nature.source))
+    if nature.p999 is not None:
+        tiles.append(("natural, 99.9 %", number(nature.p999), "one natural stimulus in 1,000 gives more"))
+    if result.get("naturalness") is not None:
+        tiles.append(
+            ("naturalness", f"{result['naturalness']:.1f} %", "of the test codes are less likely than the best")
+        )
+    tiles.append(("evaluations", f"{result.get('evaluations', len(findings.values)):,}", "presentations, all told"))
+    if result.get("seconds"):
+        share = f"{result.get('seconds_optimizer', 0):.1f} s in the optimizer"
+        tiles.append(("time", _duration(result["seconds"]), share))
+    return tiles
+
+
+def _ties(ties: int | None) -> str:
+    if not ties or ties < 2:
+        return "reached once"
+    return f"reached by {ties:,} trials"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.1f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def _plain(value: Any) -> str:
+    if value is None or value == {} or value == []:
+        return "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name}={item}" for name, item in value.items())
+    return str(value)
+
+
+def _folded(command: str) -> str:
+    """A command line with a line for each option, to read and to paste."""
+    words = [shlex.quote(word) for word in shlex.split(command)]
+    return "".join((" \\\n  " if word.startswith("--") else " ") + word for word in words).lstrip()
+
+
+def _pixels(shown: Shown) -> str:
+    """A stimulus as a PNG of its own size; the page enlarges it without smoothing."""
+    buffer = io.BytesIO()
+    Image.fromarray(picture(shown.stimulus)).save(buffer, "PNG")
+    return _data(buffer.getvalue(), "png")
+
+
+def _data(content: bytes, kind: str) -> str:
+    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
+
+
+@cache
+def _templates() -> Any:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("mango.analysis", "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["number"] = number
+    environment.filters["pixels"] = _pixels
+    environment.filters["folded"] = _folded
+    return environment

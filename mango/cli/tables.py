@@ -1,0 +1,139 @@
+"""What `mango show` and `mango list` print."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from mango.analysis.findings import number
+from mango.errors import WeightsError
+
+SPIKING = "snn-cifar10"
+
+
+def print_standing(found: Mapping[str, Any], folder: Path) -> None:
+    """One search in lines, several in a table."""
+    console = Console(highlight=False)
+    if "searches" in found:
+        _print_several(console, found, folder)
+        return
+    console.print(f"[bold]{found['unit']}[/]")
+    if not found.get("finished", True):
+        console.print(f"not finished: {found['evaluations']:,} of {found['budget']:,} presentations answered")
+    table = Table.grid(padding=(0, 2))
+    for name, text in _lines(found):
+        table.add_row(name, text)
+    if "verdict" in found:
+        console.print(found["verdict"], soft_wrap=True)
+    console.print(table)
+    hint = f"{folder / 'report.html'}" if found.get("finished", True) else f"go on with `mango resume {folder}`"
+    console.print(hint, soft_wrap=True, markup=False)
+
+
+def names(table: str) -> dict[str, Any]:
+    """Name -> what it is, of one of the tables."""
+    if table == "optimizers":
+        from mango.optimizers import TABLE as OPTIMIZERS
+        from mango.optimizers import optimizer_class
+
+        found: dict[str, Any] = {}
+        for name in OPTIMIZERS:
+            kind, preset = optimizer_class(name)
+            given = ", ".join(f"{key}={value}" for key, value in preset.items() if value != "")
+            found[name] = f"{kind.SUMMARY}{f' ({given})' if given else ''}"
+        return found
+    if table == "generators":
+        from mango.generators import TABLE as GENERATORS
+
+        return {name: summary for name, (_, summary) in GENERATORS.items()}
+    from mango.targets import TABLE as TARGETS
+
+    found = {name: summary for name, (_, summary) in TARGETS.items()}
+    return {**found, SPIKING: {"summary": found[SPIKING], "layers": _layers()}}
+
+
+def print_names(tables: Mapping[str, Mapping[str, Any]]) -> None:
+    """The tables, with silent and saturated units of the spiking network below."""
+    console = Console(highlight=False)
+    for title, rows in tables.items():
+        table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, show_header=False)
+        table.add_column(style="cyan", no_wrap=True)
+        table.add_column()
+        for name, what in rows.items():
+            table.add_row(name, what["summary"] if isinstance(what, dict) else what)
+        table.add_row("module:factory", "your own, a function without arguments") if title != "optimizers" else None
+        console.print(table)
+        if title == "targets":
+            _print_layers(console, rows[SPIKING]["layers"])
+
+
+def spans(numbers: Sequence[int]) -> str:
+    """``[1, 2, 3, 7]`` as ``1-3, 7``."""
+    parts: list[list[int]] = []
+    for n in sorted(numbers):
+        if parts and n == parts[-1][-1] + 1:
+            parts[-1].append(n)
+        else:
+            parts.append([n])
+    return ", ".join(str(p[0]) if len(p) == 1 else f"{p[0]}-{p[-1]}" for p in parts)
+
+
+def _lines(found: Mapping[str, Any]) -> list[tuple[str, str]]:
+    lines = []
+    if found.get("best_value") is not None:
+        ties = f", reached by {found['ties']:,} trials" if found.get("ties", 0) > 1 else ""
+        lines.append(("best", f"{number(found['best_value'])}  (trial {found['best_trial']}{ties})"))
+    if found.get("natural_maximum") is not None:
+        source = f"  ({found['natural_source']})" if found.get("natural_source") else ""
+        lines.append(("natural maximum", f"{number(found['natural_maximum'])}{source}"))
+    if found.get("naturalness") is not None:
+        lines.append(("naturalness", f"{found['naturalness']:.1f} % of test codes are less likely"))
+    if "seconds" in found:
+        lines.append(("evaluations", f"{found['evaluations']:,} in {found['seconds']:.1f} s"))
+    lines += [(state, str(found[state])) for state in ("open", "lost", "failed") if found.get(state)]
+    return lines
+
+
+def _print_several(console: Console, found: Mapping[str, Any], folder: Path) -> None:
+    table = Table(box=box.SIMPLE_HEAD, title=str(found["target"]), title_justify="left", title_style="bold")
+    table.add_column("search")
+    for name in ("best found", "natural maximum", "evaluations"):
+        table.add_column(name, justify="right")
+    for place, one in found["searches"].items():
+        ended = one.get("finished", True)
+        best = "no response" if ended and one["best_value"] is None else number(one.get("best_value"))
+        count = f"{one['evaluations']:,}" if ended else f"{one['evaluations']:,} of {one['budget']:,}"
+        table.add_row(place, best, number(one.get("natural_maximum")), count)
+    console.print(table)
+    ended = all(one.get("finished", True) for one in found["searches"].values())
+    console.print(str(folder / "report.html") if ended else f"go on with `mango resume {folder}`", markup=False)
+
+
+def _layers() -> dict[str, dict[str, Any]] | str:
+    """Units of each layer of the spiking network; a text where its weights are missing."""
+    from mango.targets.spiking import units_of_note
+
+    try:
+        return units_of_note()
+    except WeightsError as error:
+        return str(error)
+
+
+def _print_layers(console: Console, layers: dict[str, dict[str, Any]] | str) -> None:
+    if isinstance(layers, str):
+        console.print(layers, markup=False)
+        return
+    table = Table(box=box.SIMPLE_HEAD, title=f"units of {SPIKING}", title_justify="left", title_style="bold")
+    table.caption = "silent: no test image makes it spike; saturated: a test image makes it spike at every step"
+    table.caption_justify = "left"
+    for name in ("layer", "units", "silent", "saturated"):
+        table.add_column(name)
+    for layer, notes in layers.items():
+        silent, saturated = (spans(notes[kind]) or "none" for kind in ("silent", "saturated"))
+        table.add_row(layer, f"0-{notes['units'] - 1}", silent, saturated)
+    console.print(table)

@@ -1,0 +1,169 @@
+"""What a study is made of, checked once and kept with it: enough to make its optimizer again, anywhere."""
+
+from __future__ import annotations
+
+import json
+import math
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+
+from mango.errors import InputError, OptionError, StorageError
+from mango.evaluators.base import one_thread
+from mango.optimizers import Optimizer, make_optimizer
+from mango.space import Codes, SearchSpace
+
+SPACE_ARRAYS = ("lower", "upper", "levels", "ordered", "embedding")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Configuration:
+    """The arguments of a `mango.Study`; see there.
+
+    Attributes:
+        made_with: versions and processor that made the study, to explain a replay that differs.
+
+    Raises:
+        OptionError: a number out of range, or options that cannot be stored.
+    """
+
+    space: SearchSpace
+    natural: Codes | None
+    budget: int
+    optimizer: str
+    seed: int
+    batch: int
+    repeats: int
+    chart: str | None
+    options: Mapping[str, Any]
+    weight: float
+    ordered: bool
+    made_with: Mapping[str, str] = field(default_factory=lambda: here())
+
+    def __post_init__(self) -> None:
+        for name, lowest in (("budget", 1), ("batch", 1), ("repeats", 1), ("seed", 0)):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < lowest:
+                raise OptionError(f"{name} must be a whole number >= {lowest}; got {value!r}")
+            object.__setattr__(self, name, int(value))
+        if self.budget < self.repeats:
+            raise OptionError(
+                f"a budget of {self.budget} presentations is less than one trial of {self.repeats} repeats"
+            )
+        if isinstance(self.weight, bool) or not isinstance(self.weight, (int, float)) or not math.isfinite(self.weight):
+            raise OptionError(f"weight must be a finite number; got {self.weight!r}")
+        if not isinstance(self.optimizer, str):
+            raise OptionError(f"optimizer must be a name, so that a resumed study can make it; got {self.optimizer!r}")
+        if self.chart is not None and not isinstance(self.chart, str):
+            raise OptionError(f"chart must be a text such as 'frequencies:64'; got {self.chart!r}")
+        for name, value in self.options.items():
+            _check_option(name, value)
+
+    @property
+    def trials(self) -> int:
+        """How many trials the budget of presentations allows."""
+        return self.budget // self.repeats
+
+    def make_optimizer(self) -> Optimizer:
+        """A fresh optimizer, the same each time: on one thread, since the charts' components round by the number."""
+        with one_thread():
+            return make_optimizer(
+                self.optimizer,
+                self.space,
+                seed=self.seed,
+                chart=self.chart,
+                natural=self.natural,
+                budget=self.trials,
+                **self.options,
+            )
+
+    def dump(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """A JSON-able dict, and the arrays beside it."""
+        kept = {name: getattr(self, name) for name in _NUMBERS_AND_TEXTS}
+        plain = {name: value for name, value in self.options.items() if not isinstance(value, np.ndarray)}
+        arrays = {f"option.{name}": value for name, value in self.options.items() if name not in plain}
+        arrays |= {f"space.{name}": getattr(self.space, name) for name in SPACE_ARRAYS}
+        if self.natural is not None:
+            arrays["natural"] = compact(self.space, self.natural)
+        kept |= {"options": plain, "made_with": dict(self.made_with)}
+        kept["space"] = {"prior": self.space.prior, "layout": self.space.layout}
+        return kept, {name: array for name, array in arrays.items() if array is not None}
+
+    @classmethod
+    def load(cls, kept: Mapping[str, Any], arrays: Mapping[str, Any]) -> Configuration:
+        """The inverse of `dump`.
+
+        Raises:
+            StorageError: something is missing.
+        """
+        try:
+            axes = {name: arrays.get(f"space.{name}") for name in SPACE_ARRAYS}
+            layout = kept["space"]["layout"]
+            space = SearchSpace(prior=kept["space"]["prior"], layout=layout and tuple(layout), **axes)  # type: ignore[arg-type]
+            options = {**kept["options"], **{k[7:]: v for k, v in arrays.items() if k.startswith("option.")}}
+            natural = space.validate(arrays["natural"]) if "natural" in arrays else None
+            fields = {name: kept[name] for name in _NUMBERS_AND_TEXTS}
+            return cls(space=space, natural=natural, options=options, made_with=kept["made_with"], **fields)
+        except (KeyError, TypeError, ValueError) as error:
+            raise StorageError(f"the stored configuration cannot be read: {error!r}") from error
+
+
+_NUMBERS_AND_TEXTS = ("budget", "optimizer", "seed", "batch", "repeats", "chart", "weight", "ordered")
+
+
+def here() -> dict[str, str]:
+    """Versions and processor of this process, which may decide the last bit of a proposal."""
+    found = {name: version(name) for name in ("mango-neuro", "numpy")}
+    return {**found, "python": platform.python_version(), "machine": f"{platform.system()} {platform.machine()}"}
+
+
+def space_of(source: Any) -> SearchSpace:
+    """The space of a generator, or the space itself.
+
+    Raises:
+        InputError: neither.
+    """
+    space = source if isinstance(source, SearchSpace) else getattr(source, "space", None)
+    if not isinstance(space, SearchSpace):
+        raise InputError(f"a study needs a generator (an object with .space) or a SearchSpace; got {source!r}")
+    return space
+
+
+def check_source(source: Any, configuration: Configuration) -> None:
+    """Whether a study of this configuration can go on with this generator or space, or with None.
+
+    Raises:
+        InputError: another space, or no prior where the weight needs one.
+    """
+    if source is not None and not _same_space(space_of(source), configuration.space):
+        raise InputError(
+            "the study was made in another search space than this one; name the generator it was made with"
+        )
+    if configuration.weight and not hasattr(source, "log_prior"):
+        raise OptionError(f"weight {configuration.weight:g} needs a generator with a log_prior; got {source!r}")
+
+
+def compact(space: SearchSpace, codes: Codes) -> Codes:
+    """The codes in the smallest dtype that holds them; `SearchSpace.validate` turns them back."""
+    if space.continuous.any():
+        return codes
+    return codes.astype(np.min_scalar_type(int(space.levels.max()) - 1))
+
+
+def _same_space(one: SearchSpace, other: SearchSpace) -> bool:
+    """Whether two spaces hold the same codes with the same meaning."""
+    a, b = (dict(vars(space)) for space in (one, other))
+    return all(np.array_equal(a[name], b[name]) if a[name] is not None else b[name] is None for name in a)
+
+
+def _check_option(name: str, value: Any) -> None:
+    if isinstance(value, np.ndarray):
+        return
+    try:
+        json.dumps(value)
+    except (TypeError, ValueError) as error:
+        raise OptionError(f"option {name} cannot be stored: {error}; give numbers, texts, lists or an array") from error

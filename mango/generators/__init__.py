@@ -1,0 +1,58 @@
+"""Generators turn codes into stimuli: the table of names, the protocol, and `make_generator`.
+
+A new generator is one module and one line of ``TABLE``; modules load when they are first used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any, Protocol
+
+from numpy.typing import NDArray
+
+from mango.plugins import build_from_factory
+from mango.space import Codes, SearchSpace
+
+TABLE: dict[str, tuple[str, str]] = {
+    "vqvae-cifar10": ("vqvae:VQVAEGenerator", "8 x 8 code-book labels decoded by a VQ-VAE of CIFAR-10"),
+    "pixels": ("pixels:Pixels", "the 3 x 32 x 32 pixels themselves"),
+    "identity": ("identity:make_identity", "the code itself: identity:box:DIM, identity:grid:DIM:LEVELS"),
+}
+
+
+class Generator(Protocol):
+    """Decodes codes of its space to stimuli.
+
+    Optional methods: ``encode(stimuli) -> codes``, ``natural(n, rng) -> codes`` of natural stimuli,
+    ``log_prior(codes) -> (n,)`` in nats, ``naturalness(codes) -> (n,)`` percentiles of the log prior among test codes.
+    """
+
+    @property
+    def space(self) -> SearchSpace:
+        """Of the codes."""
+        ...
+
+    @property
+    def stimulus_shape(self) -> tuple[int, ...]:
+        """Of one stimulus; ``(channels, height, width)`` for images."""
+        ...
+
+    def decode(self, codes: Codes) -> NDArray[Any]:
+        """Stimuli ``(n, *stimulus_shape)``; images are float32 in [0, 1], whole multiples of 1/255."""
+        ...
+
+
+def make_generator(name: str) -> Generator:
+    """The generator of that name, with its trained weights, or a user's own ``module:factory``.
+
+    Raises:
+        UnknownName: no such generator; the message suggests the nearest.
+    """
+    family, _, detail = name.partition(":")
+    if family not in TABLE or (detail and family != "identity"):
+        built: Generator = build_from_factory("generator", name, "decode", TABLE)
+        return built
+    module, _, factory = TABLE[family][0].partition(":")
+    make = getattr(import_module(f"mango.generators.{module}"), factory)
+    made: Generator = make(detail) if family == "identity" else make()
+    return made

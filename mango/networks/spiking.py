@@ -1,0 +1,120 @@
+"""A convolutional spiking classifier of small images on snnTorch neurons (Eshraghian et al. 2023, arXiv 2109.12894).
+
+Direct coding: the normalised image is the same input current at every step. Each neuron follows
+``U <- beta U + I - S`` with ``S`` the spike of the step before (reset by subtraction, threshold 1).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from typing import Any
+
+import snntorch
+import torch
+from snntorch import surrogate
+from torch import Tensor, nn
+
+BETA = 0.9
+LAYERS = ("lif1", "lif2", "lif3", "output")
+
+
+class SpikingConvNet(nn.Module):
+    """Three convolutional spiking layers and a spiking read-out, layer names ``lif1 lif2 lif3 output``.
+
+    Args:
+        channels: of the three convolutional layers.
+        classes: neurons of the read-out.
+        size: side of the square input image, a multiple of 8.
+    """
+
+    def __init__(self, channels: Sequence[int] = (64, 128, 256), classes: int = 10, size: int = 32) -> None:
+        super().__init__()
+        widths = [3, *channels]
+        for i, (fan_in, fan_out) in enumerate(pairwise(widths), start=1):
+            self.add_module(f"conv{i}", nn.Conv2d(fan_in, fan_out, 3, padding=1, bias=False))
+            self.add_module(f"pool{i}", nn.AvgPool2d(2))
+            self.add_module(f"norm{i}", nn.BatchNorm2d(fan_out))
+            self.add_module(f"lif{i}", _neuron())
+        self.flatten = nn.Flatten()
+        self.linear = nn.Linear(widths[-1] * (size // 8) ** 2, classes)
+        self.output = _neuron()
+
+    def currents(self, layer: int, spikes: Tensor) -> Tensor:
+        """Input current of spiking layer ``layer`` (1 to 4, 4 the read-out) from the spikes of the layer below."""
+        if layer == 4:
+            current: Tensor = self.linear(self.flatten(spikes))
+            return current
+        block = (self.get_submodule(f"{kind}{layer}") for kind in ("conv", "pool", "norm"))
+        for module in block:
+            spikes = module(spikes)
+        return spikes
+
+    def layers(self, images: Tensor, steps: int = 32) -> Iterator[Tensor]:
+        """Input currents of the spiking layers one after another, ``(steps or 1, n, ...)``; 1 where constant in time.
+
+        Layer by layer over all time steps, which gives the spikes of `forward`: in a feed-forward network a layer needs
+        only the whole spike train of the layer below, and the first current does not change. A layer is computed when
+        it is asked for, so a caller stops at the depth it needs.
+        """
+        currents = self.currents(1, images)[None]
+        yield currents
+        for layer in range(2, len(LAYERS) + 1):
+            spikes, _ = integrate(currents, steps)
+            flat = self.currents(layer, spikes.flatten(0, 1))
+            currents = flat.view(steps, len(images), *flat.shape[1:])
+            yield currents
+
+    def forward(self, images: Tensor, steps: int = 32) -> Tensor:
+        """Read-out spikes ``(steps, n, classes)`` of normalised images ``(n, 3, size, size)``, step by step."""
+        neurons: list[Any] = [self.get_submodule(name) for name in LAYERS]
+        membranes = [neuron.reset_mem() for neuron in neurons]
+        first = self.currents(1, images)
+        spikes_out = []
+        for _ in range(steps):
+            signal = first
+            for i, neuron in enumerate(neurons):
+                current = signal if i == 0 else self.currents(i + 1, signal)
+                signal, membranes[i] = neuron(current, membranes[i])
+            spikes_out.append(signal)
+        return torch.stack(spikes_out)
+
+
+def integrate(currents: Tensor, steps: int, *, reset: bool = True) -> tuple[Tensor, Tensor]:
+    """Spikes and the mean membrane potential of neurons driven by ``currents``.
+
+    The operations are snnTorch's, in its order, ``(beta U + I) - S``, so the spikes are the same.
+
+    Args:
+        currents: ``(steps or 1, ...)``.
+        steps: T.
+        reset: False lets the potential integrate without spikes being subtracted.
+
+    Returns:
+        Spikes ``(steps, ...)`` as 0 and 1, and the potential's mean over time ``(...)``.
+    """
+    membrane = torch.zeros_like(currents[0])
+    total = torch.zeros_like(membrane)
+    spikes = over_time(membrane, steps)
+    spike = torch.zeros_like(membrane)
+    for t in range(steps):
+        membrane.mul_(BETA).add_(currents[t if len(currents) > 1 else 0])
+        if reset:
+            membrane.sub_(spike)
+        spike = torch.gt(membrane, 1.0, out=spikes[t])
+        total.add_(membrane)
+    return spikes, total / steps
+
+
+def over_time(like: Tensor, steps: int) -> Tensor:
+    """An empty ``(steps, *like.shape)`` in which every step lies in memory as ``like`` does, channels last or first."""
+    if like.dim() == 4 and like.is_contiguous(memory_format=torch.channels_last):
+        n, channels, height, width = like.shape
+        return like.new_empty((steps, n, height, width, channels)).permute(0, 1, 4, 2, 3)
+    return like.new_empty((steps, *like.shape))
+
+
+def _neuron() -> snntorch.Leaky:
+    return snntorch.Leaky(
+        beta=BETA, threshold=1.0, reset_mechanism="subtract", spike_grad=surrogate.fast_sigmoid(slope=10)
+    )

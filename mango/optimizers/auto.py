@@ -1,0 +1,142 @@
+"""What served best where we measured it, for each kind of space; see experiments/first_search for the figures.
+
+On continuous axes CMA-ES, diagonal where they are many; on grids and labels mutation of the best found. On a code book
+laid out on a map, CMA-ES searches two charts side by side, low spatial frequencies and principal components of natural
+codes; then the chart that found more goes on alone; at last it shares the budget with mutation of single labels, which
+finishes what smooth coordinates cannot express. Every answer reaches all of them.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from mango.charts import Chart
+from mango.optimizers.base import Ids, Learned, Optimizer, State, merit
+from mango.optimizers.cma import CMA
+from mango.optimizers.evolution import Evolution
+from mango.space import Codes, SearchSpace
+
+COORDINATES = 64  # of each chart
+MANY = 100  # continuous axes from which on CMA-ES is the diagonal one
+COMPARE = 0.3  # share of the budget in which the charts take turns
+FINISH = 0.6  # share of the budget from which on mutation takes every other turn
+BUDGET = 1_000  # assumed where none is known
+
+
+class Auto(Optimizer):
+    """Chooses the method and the chart; a chart that the user names is kept. It has no options of its own."""
+
+    SUMMARY: ClassVar[str] = "the best that was measured for the kind of space; needs no tuning"
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        *,
+        seed: int,
+        chart: Chart | str | None = None,
+        natural: ArrayLike | None = None,
+        budget: int | None = None,
+        **options: Any,
+    ) -> None:
+        super().__init__(space, seed=seed, natural=natural, budget=budget, **options)
+        common: dict[str, Any] = {"natural": self.natural, "budget": budget}
+        self._arms: dict[str, Optimizer] = {}
+        for name, coordinates in self._charts(chart).items():
+            diagonal = coordinates is None and space.dim >= MANY
+            self._arms[name] = CMA(space, seed=seed + len(self._arms), chart=coordinates, diagonal=diagonal, **common)
+        self._leading = len(self._arms)  # arms that compete; mutation only finishes
+        if not space.is_box:
+            self._arms["mutation"] = Evolution(space, seed=seed + len(self._arms), **common)
+        self._peaks = {name: (-math.inf, -math.inf) for name in self._arms}  # best value and key of own trials
+        self._owner: dict[int, tuple[str, int]] = {}  # open trial -> arm, its number there
+
+    def _charts(self, chart: Chart | str | None) -> dict[str, Chart | str | None]:
+        """The charts that CMA-ES searches, by the arm's name; None is the space itself."""
+        space = self.space
+        if chart is not None or space.is_box:
+            return {"cma": chart}
+        if space.embedding is None or space.layout is None or len(space.layout) != 2:
+            return {}
+        size = min(COORDINATES, space.dim)
+        charts: dict[str, Chart | str | None] = {"frequencies": f"frequencies:{size}"}
+        if self.natural is not None and len(self.natural) > size:
+            charts["principal"] = f"principal:{size}"
+        return charts
+
+    def _turns(self, ids: Ids) -> list[str]:
+        """Which arm asks for each trial."""
+        names = list(self._arms)
+        charts, rest = names[: self._leading], names[self._leading :]
+        if not charts:
+            return rest * len(ids)
+        leader = max(charts, key=lambda name: self._peaks[name])
+        budget = self.budget or BUDGET
+        turns = []
+        for number in ids.tolist():
+            if number < COMPARE * budget:
+                turns.append(charts[number % len(charts)])
+            elif rest and number >= FINISH * budget and number % 2:
+                turns.append(rest[0])
+            else:
+                turns.append(leader)
+        return turns
+
+    def _propose(self, ids: Ids) -> tuple[Codes, list[str]]:
+        turns = np.array(self._turns(ids))
+        codes = np.empty((len(ids), self.space.dim), self.space.dtype)
+        origins = [""] * len(ids)
+        for name, arm in self._arms.items():
+            rows = np.flatnonzero(turns == name)
+            if not len(rows):
+                continue
+            proposals = arm.ask(len(rows))
+            codes[rows] = proposals.codes
+            for row, number, origin in zip(rows.tolist(), proposals.ids.tolist(), proposals.origins, strict=True):
+                self._owner[int(ids[row])] = name, number
+                origins[row] = name if origin == name else f"{name}:{origin}"
+        return codes, origins
+
+    def _learn(self, batch: Learned) -> None:
+        owners = [self._owner.pop(int(number)) for number in batch.ids]
+        for name, arm in self._arms.items():
+            own = np.array([owner == name for owner, _ in owners], np.bool_)
+            numbers = np.array([number for owner, number in owners if owner == name], np.int64)
+            for value, key in zip(batch.values[own].tolist(), batch.keys[own].tolist(), strict=True):
+                self._peaks[name] = max(self._peaks[name], merit(value, key))
+            arm.tell(numbers, batch.values[own], keys=batch.keys[own], errors=batch.errors[own])
+            self._show(arm, batch, ~own)
+
+    def _observe(self, batch: Learned) -> None:
+        for arm in self._arms.values():
+            self._show(arm, batch, np.ones(len(batch.values), np.bool_))
+
+    def _show(self, arm: Optimizer, batch: Learned, rows: NDArray[np.bool_]) -> None:
+        arm.observe(batch.points[rows], batch.values[rows], keys=batch.keys[rows], errors=batch.errors[rows])
+
+    def _state(self) -> State:
+        open_ids = sorted(self._owner)
+        names = list(self._arms)
+        state: State = {
+            "owner_ids": np.array(open_ids, np.int64),
+            "owner_arms": np.array([names.index(self._owner[i][0]) for i in open_ids], np.int64),
+            "owner_numbers": np.array([self._owner[i][1] for i in open_ids], np.int64),
+        }
+        state["peaks"] = np.array([self._peaks[name] for name in names])
+        for name, arm in self._arms.items():
+            state |= {f"{name}.{key}": part for key, part in arm.state_dict().items()}
+        return state
+
+    def _restore(self, state: State) -> None:
+        names = list(self._arms)
+        columns = (state[f"owner_{part}"] for part in ("ids", "arms", "numbers"))
+        rows = zip(*(np.asarray(column, np.int64).tolist() for column in columns), strict=True)
+        self._owner = {number: (names[arm], own) for number, arm, own in rows}
+        peaks = np.asarray(state["peaks"], np.float64).tolist()
+        self._peaks = {name: (value, key) for name, (value, key) in zip(names, peaks, strict=True)}
+        for name, arm in self._arms.items():
+            prefix = f"{name}."
+            arm.load_state_dict({k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)})

@@ -1,0 +1,107 @@
+"""An evolution strategy that changes a heavy-tailed number of axes of the best point so far.
+
+Doerr, Le, Makhmara and Nguyen (2017), "Fast Genetic Algorithms", GECCO, arXiv 1703.03334: the number of changed axes
+comes from a power law with exponent 1.5 on 1 to dim / 2, so that most proposals change few axes, some change many, and
+no mutation rate needs tuning. (There a mutation rate is drawn, here the number itself: no child is its parent.) Every
+proposal is a child of the incumbent at the time of asking, so that any number can be under way: a (1 + lambda) strategy
+without generations. What a change is:
+
+* a label becomes another label, uniformly;
+* an ordered grid point becomes another one, with a probability that falls as its distance to the power of 1.5;
+* a continuous axis moves by a Gaussian step, mirrored at the bounds; each child draws its scale log-uniformly between
+  1/1000 and all of the axis's spread.
+
+An answer is accepted where it is at least as good as the incumbent, by value, then key; of equals the later one, so
+that the search drifts over plateaus (silent neurons) instead of standing still. A foreign point is accepted where it is
+better. Until something was measured, natural codes are asked where they are given, draws from the prior otherwise.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mango.optimizers.base import Floats, Ids, Learned, Optimizer, State, merit, ranking
+from mango.optimizers.bounds import mirrored
+from mango.space import Codes, SearchSpace
+
+BETA = 1.5  # exponent of the power laws
+SMALLEST = 1e-3  # scale of a continuous step, of the axis's spread
+
+
+class Evolution(Optimizer):
+    """(1 + lambda) evolution with a heavy-tailed number of changed axes, in any space."""
+
+    SUMMARY: ClassVar[str] = "mutates a heavy-tailed number of axes of the best point so far; any space"
+
+    def __init__(self, space: SearchSpace, **settings: Any) -> None:
+        super().__init__(space, **settings)
+        domain = self.domain
+        self._free = np.flatnonzero(domain.continuous | (domain.levels > 1))
+        self._law = _power_law(max(1, len(self._free) // 2))
+        widest = 1.0 if domain.prior == "normal" else math.inf
+        self._spread = np.minimum((domain.upper - domain.lower) / math.sqrt(12), widest)
+        self._parent: NDArray[Any] | None = None
+        self._merit = (-math.inf, -math.inf)
+
+    def _propose(self, ids: Ids) -> tuple[Codes, list[str]]:
+        if self._parent is None:
+            return self._start(len(ids))
+        children = np.repeat(self._parent[None], len(ids), axis=0)
+        for child in children:
+            self._mutate(child)
+        return children, ["mutation"] * len(ids)
+
+    def _learn(self, batch: Learned) -> None:
+        for point, value, key in zip(batch.points, batch.values.tolist(), batch.keys.tolist(), strict=True):
+            if not math.isnan(value) and merit(value, key) >= self._merit:
+                self._parent, self._merit = point.copy(), merit(value, key)
+
+    def _observe(self, batch: Learned) -> None:
+        first = ranking(batch.values, batch.keys)[0]
+        value, key = float(batch.values[first]), float(batch.keys[first])
+        if not math.isnan(value) and merit(value, key) > self._merit:
+            self._parent, self._merit = batch.points[first].copy(), merit(value, key)
+
+    def _mutate(self, child: NDArray[Any]) -> None:
+        """Changes some axes of ``(dim,)`` in place."""
+        if not len(self._free):
+            return
+        changes = 1 + int(np.searchsorted(self._law, self.rng.random(), side="right"))
+        axes = self.rng.permutation(self._free)[:changes]
+        scale = SMALLEST ** self.rng.random()
+        domain = self.domain
+        discrete, real = axes[~domain.continuous[axes]], axes[domain.continuous[axes]]
+        if len(real):
+            moved = child[real] + scale * self._spread[real] * self.rng.standard_normal(len(real))
+            child[real] = mirrored(moved, domain.lower[real], domain.upper[real])
+        for axis in discrete.tolist():
+            child[axis] = self._other(int(child[axis]), int(domain.levels[axis]), bool(domain.ordered[axis]))
+
+    def _other(self, point: int, levels: int, ordered: bool) -> int:
+        """Another point of a discrete axis."""
+        if not ordered:
+            return (point + int(self.rng.integers(1, levels))) % levels
+        distance = np.abs(np.arange(levels) - point)
+        weights = np.where(distance > 0, np.maximum(distance, 1.0) ** -BETA, 0.0).cumsum()
+        return int(np.searchsorted(weights, self.rng.random() * weights[-1], side="right"))
+
+    def _state(self) -> State:
+        state: State = {"merit": np.array(self._merit)}
+        return state if self._parent is None else state | {"parent": self._parent}
+
+    def _restore(self, state: State) -> None:
+        value, key = (float(part) for part in state["merit"])
+        self._merit = (value, key)
+        self._parent = np.asarray(state["parent"], self.domain.dtype) if "parent" in state else None
+
+
+def _power_law(most: int) -> Floats:
+    """Cumulative probabilities ``(most,)`` of 1, 2, ..., proportional to their power -1.5."""
+    weights = np.arange(1.0, most + 1) ** -BETA
+    cumulative: Floats = weights.cumsum() / weights.sum()
+    cumulative[-1] = 1.0  # against rounding, since a draw must lie below
+    return cumulative

@@ -1,0 +1,121 @@
+"""What natural stimuli do to the same unit: the user's images where there are any, reconstructed ones otherwise."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mango.analysis.findings import Floats, Nature, Shown, differing
+from mango.datasets import CIFAR10_CLASSES, load_cifar10
+from mango.errors import InputError
+from mango.evaluators import Evaluator, LocalEvaluator
+from mango.optimizers.base import ranking
+from mango.search.evaluator import make_evaluator, show
+from mango.search.settings import Settings
+from mango.trial import Trial, trial_seed
+
+RECONSTRUCTED = 500  # natural codes
+SHOWN = 9
+FIRST = 10**12  # number of the first reference, beyond any trial
+REFERENCE = 1 << 30  # added to the repeat, so that no reference shares its noise with a trial
+
+Report = Callable[[int, int], None]  # stimuli shown so far, in all
+
+
+class Gallery(NamedTuple):
+    """Images ``(n, 3, 32, 32)`` as uint8, and a name for each."""
+
+    images: NDArray[np.uint8]
+    names: list[str]
+
+    def decode(self, codes: NDArray[Any]) -> NDArray[np.float32]:
+        """The images whose numbers the codes ``(n, 1)`` are, in [0, 1]."""
+        chosen: NDArray[np.uint8] = self.images[codes[:, 0]]
+        return chosen.astype(np.float32) / np.float32(255)
+
+
+def compare(
+    settings: Settings,
+    generator: Any,
+    target: Any,
+    evaluator: Evaluator | None = None,
+    report: Report = lambda done, total: None,  # noqa: ARG005
+) -> Nature:
+    """Shows natural stimuli to the target and keeps the best.
+
+    The natural maximum is that of the user's images where a data folder is named; else the one that the target knows
+    (of the zoo's 10,000 test images); else that of the reconstructions.
+
+    Args:
+        settings: of the search.
+        generator: of the search.
+        target: of the search.
+        evaluator: of the search, where it still has one.
+        report: is told how many were shown, and of how many.
+
+    Raises:
+        DataError: the data folder cannot be read.
+        InputError: its images are not what the generator makes.
+        TargetError: the target raised.
+    """
+    known = getattr(target, "summary", None) or {}
+    if settings.data is not None:
+        gallery = load_gallery(settings.data)
+        if gallery.images.shape[1:] != tuple(generator.stimulus_shape):
+            raise InputError(
+                f"the images in {settings.data} have the shape {gallery.images.shape[1:]}, the generator's stimuli "
+                f"{tuple(generator.stimulus_shape)}; leave --data out"
+            )
+        codes = np.arange(len(gallery.images))[:, None]
+        with make_evaluator(settings, gallery, target) as own:
+            values, keys = _shown(settings, own, codes, report)
+        best = ranking(values, keys)[:SHOWN]
+        shown = [Shown(gallery.decode(codes[[i]])[0], values[i], gallery.names[i]) for i in best]
+        return _nature(shown, "natural images", values, f"{len(codes):,} natural images", {})
+    if not hasattr(generator, "natural"):
+        return Nature(maximum=known.get("natural_maximum"), p999=known.get("natural_p999"))
+    codes = generator.natural(RECONSTRUCTED, np.random.default_rng((settings.seed, REFERENCE)))
+    values, keys = _shown(settings, evaluator or LocalEvaluator(generator, target), codes, report)
+    best = ranking(values, keys)[:SHOWN]
+    stimuli = generator.decode(codes[best])
+    shown = [Shown(stimulus, values[i], f"natural code {i}") for stimulus, i in zip(stimuli, best, strict=True)]
+    source = "10,000 test images" if known else f"{len(codes):,} reconstructed natural images"
+    return _nature(shown, "reconstructed natural images", values, source, known)
+
+
+@lru_cache(1)
+def load_gallery(folder: str) -> Gallery:
+    """The test images of a folder, each with its class and number.
+
+    Raises:
+        DataError: the folder cannot be read.
+    """
+    images, labels = load_cifar10(folder, "test")
+    classes = Path(folder) / "test"
+    found = sorted(p.name for p in classes.iterdir() if p.is_dir()) if classes.is_dir() else []
+    names: Sequence[str] = found or CIFAR10_CLASSES
+    known = [names[label] if label < len(names) else f"class {label}" for label in labels.tolist()]
+    return Gallery(images, [f"{name} {i}" for i, name in enumerate(known)])
+
+
+def _shown(settings: Settings, evaluator: Evaluator, codes: NDArray[Any], report: Report) -> tuple[Floats, Floats]:
+    """Values and keys ``(n,)`` of the stimuli at the codes."""
+    seeds = [
+        tuple(trial_seed(settings.seed, i, REFERENCE + r) for r in range(settings.repeats)) for i in range(len(codes))
+    ]
+    trials = [Trial(FIRST + i, 1, code, "natural", seeds[i]) for i, code in enumerate(codes)]
+    results = show(evaluator, trials, report)
+    return np.array([result.value for result in results]), np.array([result.key for result in results])
+
+
+def _nature(shown: list[Shown], kind: str, values: Floats, source: str, known: dict[str, float]) -> Nature:
+    shown = [item for item in shown if not np.isnan(item.value)] if differing(values) else []  # else none is best
+    measured = values[~np.isnan(values)]
+    if known or not len(measured):
+        return Nature(shown, kind, known.get("natural_maximum"), known.get("natural_p999"), source if known else "")
+    return Nature(shown, kind, float(measured.max()), float(np.quantile(measured, 0.999)), source)

@@ -1,0 +1,181 @@
+"""What a finished search leaves in its folder: numbers, table, pictures and page."""
+
+from __future__ import annotations
+
+import io
+import math
+import platform
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import numpy as np
+
+from mango.analysis.evolution import evolution_gif
+from mango.analysis.figures import best_png, convergence_png
+from mango.analysis.findings import Findings, Floats, Nature, Shown, differing, number
+from mango.analysis.report import LISTED, report_html, verdict
+from mango.optimizers.base import ranking
+from mango.search.folder import CONFIG, RESULT, RunFolder
+from mango.search.settings import Settings
+from mango.study import Study
+from mango.trial import TrialRecord, TrialState
+
+PACKAGES = ("mango-neuro", "numpy", "torch", "snntorch", "ray", "numba", "cma", "nevergrad", "sqlalchemy", "matplotlib")
+
+
+def leave(folder: RunFolder, settings: Settings, study: Study, generator: Any, target: Any, nature: Nature) -> Findings:
+    """Writes every file but the database and ``config.json``; ``result.json`` comes last."""
+    records = study.trials()
+    findings = find(settings, records, generator, target, nature)
+    result = _result(folder, settings, study, records, generator, findings)
+    kept = folder.read(CONFIG)
+    folder.write("trials.parquet", _parquet(records))
+    folder.write("best.png", best_png(findings))
+    folder.write("convergence.png", convergence_png(findings))
+    folder.write("evolution.gif", evolution_gif(findings))
+    page = report_html(
+        findings,
+        result=result,
+        settings=settings.to_json(),
+        command=kept.get("command", settings.command(folder.path)),
+        again=f"mango show {folder.path}",
+    )
+    folder.write("report.html", page)
+    folder.write_json(RESULT, result)
+    return findings
+
+
+def find(settings: Settings, records: Sequence[TrialRecord], generator: Any, target: Any, nature: Nature) -> Findings:
+    """What the trials amount to; no stimulus is best where no value ever differed."""
+    values = np.array([record.value if record.state is TrialState.DONE else np.nan for record in records])
+    keys = np.array([record.key for record in records])
+    responded = differing(values)
+    steps = _steps(values, keys) if responded else []
+    return Findings(
+        unit=str(getattr(target, "name", settings.target)),
+        values=values,
+        found=_best(records, values, keys, generator) if responded else [],
+        steps=steps,
+        stimuli=list(generator.decode(np.stack([records[i].code for i in steps]))) if steps else [],
+        nature=nature,
+        quantity=str(getattr(target, "quantity", "response")),
+        repeats=settings.repeats,
+    )
+
+
+def versions() -> dict[str, str]:
+    """Of Python and the packages that a search may use."""
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _result(
+    folder: RunFolder,
+    settings: Settings,
+    study: Study,
+    records: Sequence[TrialRecord],
+    generator: Any,
+    findings: Findings,
+) -> dict[str, Any]:
+    best = study.best() if findings.responded else None
+    naturalness = None
+    if best is not None and hasattr(generator, "naturalness"):
+        naturalness = float(generator.naturalness(best.code[None])[0])
+    return {
+        "unit": findings.unit,
+        "best_value": None if best is None else best.value,
+        "best_trial": None if best is None else best.number,
+        "best_code": None if best is None else best.code.tolist(),
+        "evaluations": study.counts()["presentations"],
+        "ties": study.ties() if best is not None else 0,
+        "natural_maximum": findings.nature.maximum,
+        "natural_p999": findings.nature.p999,
+        "natural_source": findings.nature.source or None,
+        "naturalness": naturalness,
+        "responded": findings.responded,
+        "verdict": verdict(findings),
+        "seed": settings.seed,
+        "seconds": _wall(folder.read(CONFIG).get("sessions", []), records),
+        "seconds_target": math.fsum(r.seconds for r in records if not math.isnan(r.seconds)),
+        "seconds_optimizer": study.optimizer_seconds,
+        "versions": versions(),
+    }
+
+
+def _wall(sessions: Sequence[float], records: Sequence[TrialRecord]) -> float:
+    """Seconds from the start of each session to the last answer in it; pauses between sessions do not count."""
+    told = np.sort([r.told_at for r in records if not math.isnan(r.told_at)])
+    total = 0.0
+    for start, end in zip(sessions, [*sessions[1:], math.inf], strict=True):
+        within = told[(told >= start) & (told < end)]
+        total += float(within[-1] - start) if len(within) else 0.0
+    return total
+
+
+def _steps(values: Floats, keys: Floats) -> list[int]:
+    """The trials at which the best so far improved, equal values by key."""
+    steps: list[int] = []
+    for i in np.flatnonzero(~np.isnan(values)).tolist():
+        if not steps or ranking(values[[steps[-1], i]], keys[[steps[-1], i]])[0] == 1:
+            steps.append(i)
+    return steps
+
+
+def _best(records: Sequence[TrialRecord], values: Floats, keys: Floats, generator: Any) -> list[Shown]:
+    """The best stimuli, each once, best first."""
+    found: dict[bytes, Shown] = {}
+    order = [records[i] for i in ranking(values, keys) if not math.isnan(values[i])]
+    for first in range(0, len(order), LISTED):
+        some = order[first : first + LISTED]
+        for record, stimulus in zip(some, generator.decode(np.stack([r.code for r in some])), strict=True):
+            shown = Shown(stimulus, record.value, f"trial {record.number}", _details(record))
+            found.setdefault(np.ascontiguousarray(stimulus).tobytes(), shown)
+        if len(found) >= LISTED:
+            break
+    return list(found.values())[:LISTED]
+
+
+def _details(record: TrialRecord) -> dict[str, str]:
+    details = {"trial": str(record.number), "repeats": str(record.repeats)}
+    measured = [v for v in record.values if not math.isnan(v)]
+    if record.repeats > 1:
+        error = np.std(measured, ddof=1) / math.sqrt(len(measured)) if len(measured) > 1 else math.nan
+        details["standard error"] = number(float(error))
+    details["origin"] = record.origin or number(None)
+    if not math.isnan(record.log_prior):
+        details["log prior"] = number(record.log_prior)
+    return details
+
+
+def _parquet(records: Sequence[TrialRecord]) -> bytes:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    def stamps(seconds: list[float]) -> list[int | None]:
+        return [None if math.isnan(s) else round(s * 1e6) for s in seconds]
+
+    def numbers(given: list[float]) -> list[float | None]:
+        return [None if math.isnan(v) else v for v in given]
+
+    time = pa.timestamp("us", tz="UTC")
+    whole = not records or records[0].code.dtype.kind == "i"
+    columns = {
+        "number": pa.array([r.number for r in records], pa.int64()),
+        "state": pa.array([str(r.state) for r in records], pa.string()),
+        "value": pa.array(numbers([r.value for r in records]), pa.float64()),
+        "repeats": pa.array([r.repeats for r in records], pa.int64()),
+        "code": pa.array([r.code.tolist() for r in records], pa.list_(pa.int64() if whole else pa.float64())),
+        "origin": pa.array([r.origin for r in records], pa.string()),
+        "asked_at": pa.array(stamps([r.asked_at for r in records]), time),
+        "told_at": pa.array(stamps([r.told_at for r in records]), time),
+        "seconds": pa.array(numbers([r.seconds for r in records]), pa.float64()),
+    }
+    buffer = io.BytesIO()
+    parquet.write_table(pa.table(columns), buffer)
+    return buffer.getvalue()

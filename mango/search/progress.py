@@ -1,0 +1,67 @@
+"""Where a search stands, told to whoever listens."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mango.study import Study
+from mango.trial import Result, TrialState
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a search stands.
+
+    Attributes:
+        unit: that is searched.
+        stage: ``"starting"``, ``"searching"``, ``"showing natural stimuli"`` or ``"writing"``.
+        done, total: presentations, or natural stimuli.
+        best: value so far; None before the first.
+        rate: presentations per second; None before the first.
+        seconds_left: of this stage, as far as the rate tells.
+    """
+
+    unit: str
+    stage: str
+    done: int = 0
+    total: int = 0
+    best: float | None = None
+    rate: float | None = None
+
+    @property
+    def seconds_left(self) -> float | None:
+        """None before anything was measured."""
+        return (self.total - self.done) / self.rate if self.rate else None
+
+
+Listener = Callable[[Progress], None]
+
+
+class Rate:
+    """A callback of `mango.run` that tells a listener how fast it goes."""
+
+    def __init__(self, unit: str, study: Study, listener: Listener) -> None:
+        counts = study.counts()
+        best = study.best()
+        self._unit, self._listener = unit, listener
+        self._repeats = study.configuration.repeats
+        self._total = study.configuration.trials * self._repeats
+        self._before = self._done = (counts["asked"] - counts["open"]) * self._repeats
+        self._best = -math.inf if best is None else best.value
+        self._start = time.monotonic()
+        self._tell(None)
+
+    def __call__(self, study: Any, results: Sequence[Result]) -> None:  # noqa: ARG002 (a callback's signature)
+        """After each tell."""
+        self._done += len(results) * self._repeats
+        measured = (result.value for result in results if result.status is TrialState.DONE)
+        self._best = max([self._best, *measured])
+        self._tell((self._done - self._before) / max(time.monotonic() - self._start, 1e-9))
+
+    def _tell(self, rate: float | None) -> None:
+        best = None if self._best == -math.inf else self._best
+        self._listener(Progress(self._unit, "searching", self._done, self._total, best, rate))

@@ -1,0 +1,290 @@
+"""Runs searches and goes on with them: studies, evaluators, and the order in which things are written."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mango.analysis.findings import Findings
+from mango.errors import InputError, MangoError, StorageError
+from mango.evaluators import Evaluator
+from mango.generators import make_generator
+from mango.optimizers import optimizer_class
+from mango.search.evaluator import make_evaluator, one_ray
+from mango.search.folder import CONFIG, RESULT, RunFolder
+from mango.search.nature import REFERENCE, compare, load_gallery
+from mango.search.outcome import leave, versions
+from mango.search.progress import Listener, Progress, Rate
+from mango.search.settings import Settings, searches
+from mango.search.summary import summarise
+from mango.storage import Store
+from mango.study import Study, run
+from mango.study import verify as verify_study
+from mango.targets import make_target
+
+ALONE = "."  # the folder of a search that is the only one
+
+
+def search(
+    settings: Settings,
+    out: Path | str,
+    *,
+    seeds: Sequence[int] | None = None,
+    listener: Listener = lambda progress: None,  # noqa: ARG005
+) -> dict[str, Any]:
+    """Searches for one unit, or for each of several and each seed, and leaves a folder.
+
+    Args:
+        settings: of all of them; a range of units in the target, ``lif2/0-15``, makes several searches.
+        out: the folder; several searches lie in folders below it, with a summary above.
+        seeds: one search for each; default the settings' own.
+        listener: is told where it stands.
+
+    Returns:
+        What lies in ``result.json``, or in ``summary.json`` for several.
+
+    Raises:
+        StudyExists: the folder already holds a study.
+        MangoError: whatever the parts raise; what was stored before stays.
+    """
+    plan = searches(settings, list(seeds or [settings.seed]))
+    root = RunFolder(out)
+    root.refuse_existing()
+    generator = _made(plan)
+    command = _command(settings, seeds, out)
+    with _undoing(root, plan):
+        root.make()
+        if list(plan) != [ALONE]:
+            root.write_json(
+                CONFIG,
+                {
+                    "command": command,
+                    "created": _now(),
+                    "versions": versions(),
+                    "target": settings.target,
+                    "searches": {place: one.to_json() for place, one in plan.items()},
+                },
+            )
+        return _work(root, plan, generator, settings.target, command, listener)
+
+
+def resume(
+    out: Path | str,
+    *,
+    accept_snapshot: bool = False,
+    workers: int | None = None,
+    ray_address: str | None = None,
+    listener: Listener = lambda progress: None,  # noqa: ARG005
+) -> dict[str, Any]:
+    """Goes on with the search or searches in a folder; where they had ended, writes their files anew.
+
+    Args:
+        out: the folder.
+        accept_snapshot: see `mango.Study.resume`.
+        workers: in place of the number that the search was started with; the trials stay the same in ordered mode.
+        ray_address: in place of the cluster that it was started on.
+        listener: is told where it stands.
+
+    Raises:
+        StorageError: the folder holds no study, or it is damaged.
+        ReplayError: the optimizer does not repeat its recorded proposals; ``accept_snapshot`` goes on all the same.
+    """
+    root = RunFolder(out)
+    plan, target, command = planned(root)
+    changed = {"workers": workers, "ray_address": ray_address}
+    given = {name: value for name, value in changed.items() if value is not None}
+    plan = {place: replace(settings, **given) for place, settings in plan.items()}  # type: ignore[arg-type]
+    return _work(root, plan, _made(plan), target, command, listener, accept_snapshot)
+
+
+def verify(out: Path | str) -> dict[str, str | None]:
+    """Replays every study in a folder; for each the first difference from its log, or None.
+
+    Raises:
+        StorageError: the folder holds no study, or it is damaged.
+    """
+    root = RunFolder(out)
+    plan, _, _ = planned(root)
+    folders = {place: RunFolder(root.path / place) for place in plan}
+    return {
+        place: verify_study(None, storage=folder.storage)
+        for place, folder in folders.items()
+        if folder.holds_study or place == ALONE
+    }
+
+
+def planned(root: RunFolder) -> tuple[dict[str, Settings], str, str]:
+    """The searches of a folder by their places in it, what they search for, and the command that made them.
+
+    Raises:
+        StorageError: the folder holds no study, or what it holds cannot be read.
+    """
+    kept = root.read(CONFIG, missing={})
+    if "searches" in kept:
+        where = str(root.path / CONFIG)
+        if not isinstance(kept["searches"], Mapping) or not kept["searches"]:
+            raise StorageError(f"{where} cannot be read: expected a folder and settings for each search")
+        plan = {str(place): Settings.from_json(one, where) for place, one in kept["searches"].items()}
+        return plan, str(kept.get("target", "")), str(kept.get("command", ""))
+    if not root.holds_study:
+        raise StorageError(f"there is no study in {root.path}; expected the folder of an earlier `mango search`")
+    store = Store.open(root.storage, "study", own=False)
+    try:
+        if "settings" not in store.meta:
+            raise StorageError(f"the study in {root.path} was not made by `mango search`; resume it with mango.Study")
+        settings = Settings.from_json(store.meta["settings"], root.storage)
+        return {ALONE: settings}, settings.target, str(store.meta.get("command", ""))
+    finally:
+        store.close()
+
+
+def _made(plan: Mapping[str, Settings]) -> Any:
+    """The generator; makes all else that the searches name, so that a wrong name is told before anything is written."""
+    first = next(iter(plan.values()))
+    optimizer_class(first.optimizer)
+    generator = make_generator(first.generator)
+    if first.probes and not hasattr(generator, "natural"):
+        raise InputError(f"probes are natural codes, which the generator {first.generator!r} does not have")
+    for target in {one.target: None for one in plan.values()}:
+        make_target(target)
+    if first.data is not None:
+        load_gallery(first.data)
+    return generator
+
+
+def _work(
+    root: RunFolder,
+    plan: Mapping[str, Settings],
+    generator: Any,
+    target: str,
+    command: str,
+    listener: Listener,
+    accept_snapshot: bool = False,
+) -> dict[str, Any]:
+    if list(plan) == [ALONE]:
+        _one(root, plan[ALONE], generator, command, listener, accept_snapshot)
+        return dict(root.read(RESULT))
+    done: list[tuple[str, Settings, Findings]] = []
+    with one_ray(next(iter(plan.values()))):
+        for place, settings in plan.items():
+            folder = RunFolder(root.path / place)
+            folder.make()
+            own = settings.command(folder.path)
+            done.append((place, settings, _one(folder, settings, generator, own, listener, accept_snapshot)))
+    return summarise(root, done, target, command)
+
+
+def _one(
+    folder: RunFolder, settings: Settings, generator: Any, command: str, listener: Listener, accept_snapshot: bool
+) -> Findings:
+    """One search from wherever it stands to its last file."""
+    target = make_target(settings.target)
+    unit = str(getattr(target, "name", settings.target))
+    listener(Progress(unit, "starting"))
+    with ExitStack() as stack:
+        if folder.holds_study:
+            study = Study.resume(generator, storage=folder.storage, accept_snapshot=accept_snapshot)
+            stack.enter_context(study)
+            evaluator = None if study.finished else stack.enter_context(_evaluator(settings, generator, target))
+        else:  # the evaluator first: where it cannot be had, no study is made; and its workers start meanwhile
+            evaluator = stack.enter_context(_evaluator(settings, generator, target))
+            study = stack.enter_context(_new_study(folder, settings, generator, command))
+        _enqueue_probes(folder, settings, study, generator)
+        _note_session(folder, settings, study, command)
+        if evaluator is not None:
+            run(study, evaluator, callbacks=[Rate(unit, study, listener)])
+
+        def shown(done: int, total: int) -> None:
+            listener(Progress(unit, "showing natural stimuli", done, total))
+
+        nature = compare(settings, generator, target, evaluator, shown)
+        listener(Progress(unit, "writing"))
+        return leave(folder, settings, study, generator, target, nature)
+
+
+def _new_study(folder: RunFolder, settings: Settings, generator: Any, command: str) -> Study:
+    return Study(
+        generator,
+        budget=settings.budget,
+        optimizer=settings.optimizer,
+        seed=settings.seed,
+        batch=settings.batch,
+        repeats=settings.repeats,
+        chart=settings.chart,
+        options=settings.options,
+        weight=settings.weight,
+        ordered=settings.ordered,
+        storage=folder.storage,
+        meta={"settings": settings.to_json(), "command": command, "created": _now()},
+    )
+
+
+def _enqueue_probes(folder: RunFolder, settings: Settings, study: Study, generator: Any) -> None:
+    """Natural codes to be asked first; a run that was killed before it enqueued them does it now."""
+    if not settings.probes or study.counts()["asked"]:
+        return
+    store = Store.open(folder.storage, "study", own=False)
+    try:
+        if any(event.kind == "enqueue" for event in store.events()):
+            return
+    finally:
+        store.close()
+    rng = np.random.default_rng((settings.seed, REFERENCE + 1))
+    study.enqueue(generator.natural(settings.probes, rng), origin="natural")
+
+
+def _note_session(folder: RunFolder, settings: Settings, study: Study, command: str) -> None:
+    """Keeps ``config.json``: the settings in words, and when each session began."""
+    kept = folder.read(CONFIG, missing={})
+    folder.write_json(
+        CONFIG,
+        {
+            "command": command,
+            "created": study.meta["created"],
+            "versions": kept.get("versions", versions()),
+            "settings": settings.to_json(),
+            "sessions": [*kept.get("sessions", []), time.time()],
+        },
+    )
+
+
+def _evaluator(settings: Settings, generator: Any, target: Any) -> Evaluator:
+    return make_evaluator(settings, settings.generator if settings.workers else generator, target)
+
+
+@contextmanager
+def _undoing(root: RunFolder, plan: Mapping[str, Settings]) -> Iterator[None]:
+    """Where a search is refused before a study exists, removes what was made for it."""
+    folders = [RunFolder(root.path / place) for place in plan]
+    paths = [folder.path for folder in folders]
+    made = [path for path in dict.fromkeys([*paths, *(p.parent for p in paths), root.path]) if not path.exists()]
+    try:
+        yield
+    except MangoError:
+        if not any(folder.holds_study for folder in folders):
+            (root.path / CONFIG).unlink(missing_ok=True)
+            for path in made:
+                with suppress(OSError):  # it was never made, or holds something that is not ours
+                    path.rmdir()
+        raise
+
+
+def _command(settings: Settings, seeds: Sequence[int] | None, out: Path | str) -> str:
+    command = settings.command(out)
+    if seeds is None or list(seeds) == [settings.seed]:
+        return command
+    numbers = list(seeds)
+    row = numbers == list(range(numbers[0], numbers[-1] + 1))
+    text = f"{numbers[0]}-{numbers[-1]}" if row and len(numbers) > 1 else ",".join(map(str, numbers))
+    return command.replace(f"--seed {settings.seed} ", f"--seeds {text} ", 1)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

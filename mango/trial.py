@@ -1,0 +1,163 @@
+"""What passes between a study and whoever evaluates: trials out, results back."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mango.errors import TellError
+
+
+class TrialState(StrEnum):
+    """Where a trial stands in its life."""
+
+    OPEN = "open"  # asked, not answered
+    DONE = "done"  # measured
+    LOST = "lost"  # answered without a measurement (NaN)
+    FAILED = "failed"  # could not be evaluated; the reason is kept
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One proposal to evaluate.
+
+    Attributes:
+        number: 0, 1, 2, ... within its study.
+        attempt: 1 at the first hand-out, one more each time it is handed out again.
+        code: ``(dim,)``.
+        origin: one short word on why it was asked: which arm, which chart, ``filler``, ``enqueued``.
+        seeds: one for each repeat, for targets with noise.
+    """
+
+    number: int
+    attempt: int
+    code: NDArray[Any]
+    origin: str = ""
+    seeds: tuple[int, ...] = (0,)
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """The answer to one trial.
+
+    Attributes:
+        number, attempt: of the trial.
+        values: one for each repeat; larger is better, NaN is a lost measurement. Empty where the trial failed.
+        keys: one for each repeat where the target orders equal values, else None.
+        status: `TrialState.DONE`, `TrialState.LOST` or `TrialState.FAILED`.
+        seconds: what the evaluation took.
+        reason: why the trial failed, else "".
+
+    Raises:
+        TellError: infinity, a key that is no number, values that do not fit the status.
+    """
+
+    number: int
+    attempt: int
+    values: tuple[float, ...]
+    keys: tuple[float, ...] | None = None
+    status: TrialState = TrialState.DONE
+    seconds: float = 0.0
+    reason: str = ""
+
+    def __post_init__(self) -> None:
+        who = f"trial {self.number}"
+        if any(math.isinf(v) for v in self.values):
+            raise TellError(f"{who}: a value is infinite; tell a finite number, or NaN where the measurement was lost")
+        if self.keys is not None and (len(self.keys) != len(self.values) or any(math.isinf(k) for k in self.keys)):
+            raise TellError(f"{who}: expected one finite key for each of {len(self.values)} values; got {self.keys}")
+        if self.status is TrialState.OPEN:
+            raise TellError(f"{who}: a result cannot leave its trial open")
+        if self.status is TrialState.FAILED and self.values:
+            raise TellError(f"{who}: a failed trial has no values; got {self.values}")
+        if self.status is not TrialState.FAILED and not self.values:
+            raise TellError(f"{who}: expected at least one value; got none")
+        measured = any(not math.isnan(v) for v in self.values)
+        if self.status is TrialState.DONE and not measured:
+            object.__setattr__(self, "status", TrialState.LOST)
+        elif self.status is TrialState.LOST and measured:
+            raise TellError(f"{who}: a lost trial has no measured value; got {self.values}")
+
+    @property
+    def value(self) -> float:
+        """Mean over the measured repeats; NaN where there are none."""
+        return _mean(self.values)
+
+    @property
+    def key(self) -> float:
+        """Mean key over the measured repeats; NaN where there are none."""
+        return math.nan if self.keys is None else _mean(self.keys)
+
+    @property
+    def error(self) -> float:
+        """Standard error of `value`; NaN for fewer than two measured repeats."""
+        measured = [v for v in self.values if not math.isnan(v)]
+        if len(measured) < 2:
+            return math.nan
+        return float(np.std(measured, ddof=1) / math.sqrt(len(measured)))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TrialRecord:
+    """One trial as a study knows it.
+
+    Attributes:
+        number, code, origin: of the trial.
+        state: open until its first accepted answer.
+        attempt: hand-outs so far; 0 while it waits for its first.
+        repeats: how often it is shown.
+        values: one for each repeat; empty while open and where it failed.
+        value, key: means over the measured repeats; NaN where there is none.
+        log_prior: of the code, in nats; NaN where the generator has none.
+        asked_at, told_at: seconds since 1970; NaN while open.
+        seconds: what the evaluation took; NaN while open.
+        reason: why it failed, else "".
+    """
+
+    number: int
+    code: NDArray[Any]
+    origin: str
+    repeats: int
+    asked_at: float
+    log_prior: float = math.nan
+    state: TrialState = TrialState.OPEN
+    attempt: int = 0
+    values: tuple[float, ...] = ()
+    value: float = math.nan
+    key: float = math.nan
+    told_at: float = math.nan
+    seconds: float = math.nan
+    reason: str = ""
+
+
+class AskTell(Protocol):
+    """A study here, or a client of a study elsewhere."""
+
+    @property
+    def finished(self) -> bool:
+        """Whether no further trial will be asked and none is open."""
+        ...
+
+    def ask(self, n: int) -> list[Trial]:
+        """Up to ``n`` trials to evaluate; none while the study waits for answers, or once it has ended."""
+        ...
+
+    def tell(self, results: Sequence[Result]) -> None:
+        """Answers; accepted whole or refused whole."""
+        ...
+
+
+def trial_seed(study_seed: int, number: int, repeat: int) -> int:
+    """The seed of one presentation, a function of its three numbers alone."""
+    return int(np.random.SeedSequence((study_seed, number, repeat)).generate_state(1, np.uint32)[0])
+
+
+def _mean(values: Sequence[float]) -> float:
+    measured = [v for v in values if not math.isnan(v)]
+    return math.fsum(measured) / len(measured) if measured else math.nan

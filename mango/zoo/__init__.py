@@ -1,0 +1,143 @@
+"""Trained weights with a card each; nothing is loaded that is not what its card says.
+
+A model is three files named after it: ``NAME.json`` (the card), ``NAME.safetensors`` (weights) and
+``NAME.nature.safetensors`` (what natural images do to it: codes, or responses of every unit). The card holds the
+SHA-256 of both others.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mango.errors import UnknownName, WeightsError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+FOLDER = Path(__file__).parent
+TABLE: dict[str, str] = {
+    "vqvae-cifar10": "vqvae:VQVAE",
+    "snn-cifar10": "spiking:SpikingConvNet",
+}
+
+
+@dataclass(frozen=True)
+class Card:
+    """What a model is and how it came to be.
+
+    Attributes:
+        name: in `TABLE`.
+        summary: one line.
+        options: of the network's class.
+        data, command, seed, device, versions, date, licence: of the training.
+        figures: what it is worth, such as ``{"accuracy": 0.75}``, measured on the test images of ``data``.
+        notes: what a user should know of it.
+        sha256: file name -> digest, of every other file of the model.
+    """
+
+    name: str
+    summary: str
+    options: dict[str, Any]
+    data: str
+    command: str
+    seed: int
+    device: str
+    versions: dict[str, str]
+    date: str
+    licence: str
+    figures: dict[str, float]
+    notes: str
+    sha256: dict[str, str]
+
+
+def card(name: str, folder: Path = FOLDER) -> Card:
+    """The card of a model.
+
+    Raises:
+        UnknownName: no such model.
+        WeightsError: the card is missing or damaged.
+    """
+    if name not in TABLE:
+        raise UnknownName("model", name, TABLE)
+    path = folder / f"{name}.json"
+    try:
+        return Card(**json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError) as error:
+        raise WeightsError(f"the card {path} cannot be read ({error}); install mango again") from error
+
+
+def load(name: str, folder: Path = FOLDER) -> nn.Module:
+    """The network with its trained weights, in eval mode, on the CPU.
+
+    Raises:
+        UnknownName: no such model.
+        WeightsError: the file is missing, damaged, or not the one of the card.
+    """
+    from safetensors.torch import load as parse
+
+    described = card(name, folder)
+    weights = parse(_verified(described, f"{name}.safetensors", folder))
+    module, _, cls = TABLE[name].partition(":")
+    network: nn.Module = getattr(import_module(f"mango.networks.{module}"), cls)(**described.options)
+    network.load_state_dict(weights)
+    return network.eval().requires_grad_(False)
+
+
+def nature(name: str, folder: Path = FOLDER) -> dict[str, NDArray[Any]]:
+    """What natural images do to the model: named arrays, described where they are published.
+
+    Raises:
+        WeightsError: the file is missing, damaged, or not the one of the card.
+    """
+    from safetensors.numpy import load as parse
+
+    arrays: dict[str, NDArray[Any]] = parse(_verified(card(name, folder), f"{name}.nature.safetensors", folder))
+    return arrays
+
+
+def publish(described: Card, network: nn.Module, arrays: dict[str, NDArray[Any]], folder: Path = FOLDER) -> Card:
+    """Writes a model's three files into ``folder``; the card's ``sha256`` is filled in.
+
+    ``described.sha256`` may be empty; everything else is kept as it is.
+    """
+    from safetensors.numpy import save as pack_arrays
+    from safetensors.torch import save as pack_weights
+
+    weights = {key: value.contiguous().cpu() for key, value in network.state_dict().items()}
+    contiguous = {key: np.ascontiguousarray(value) for key, value in arrays.items()}
+    parts: dict[str, Callable[[], bytes]] = {
+        f"{described.name}.safetensors": lambda: pack_weights(weights),
+        f"{described.name}.nature.safetensors": lambda: pack_arrays(contiguous),
+    }
+    digests = {}
+    for file, pack in parts.items():
+        content = pack()
+        (folder / file).write_bytes(content)
+        digests[file] = hashlib.sha256(content).hexdigest()
+    complete = Card(**{**asdict(described), "sha256": digests})
+    text = json.dumps(asdict(complete), indent=2) + "\n"
+    (folder / f"{described.name}.json").write_text(text, encoding="utf-8")
+    return complete
+
+
+def _verified(described: Card, file: str, folder: Path) -> bytes:
+    path = folder / file
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise WeightsError(f"the file {path} cannot be read ({error}); install mango again") from error
+    digest, expected = hashlib.sha256(content).hexdigest(), described.sha256.get(file)
+    if digest != expected:
+        raise WeightsError(
+            f"{path} is not the file of its card: SHA-256 {digest}, expected {expected}; install mango again"
+        )
+    return content

@@ -1,0 +1,69 @@
+import re
+
+import numpy as np
+import pytest
+
+from mango.analysis.evolution import evolution_gif
+from mango.analysis.figures import Row, summary_png
+from mango.analysis.findings import Findings, Nature, Shown
+from mango.analysis.report import Link, report_html, summary_html, verdict
+from tests.analysis.examples import SILENT, example, opened
+
+
+def test_silence_draws_no_winner():
+    assert opened(evolution_gif(SILENT)).n_frames == 1
+    page = report_html(SILENT, result={"evaluations": 12}, settings={}, command="mango search")
+    assert "No response was found in 12 evaluations" in page
+    assert "best value" not in page
+    assert 'class="stimulus"' not in page
+
+
+def test_the_page_is_self_contained_and_accessible():
+    findings = example()
+    result = {
+        "best_value": 0.98,
+        "ties": 2,
+        "evaluations": 60,
+        "naturalness": 12.5,
+        "seconds": 3.0,
+        "versions": {"x": "1"},
+    }
+    page = report_html(
+        findings, result=result, settings={"chart": None, "options": {"a": 1}}, command="mango <search> --out 'a b'"
+    )
+    assert "mango &#39;&lt;search&gt;&#39; \\\n  --out &#39;a b&#39;" in page
+    assert "a &lt;b&gt; &amp; c" in page
+    assert not re.findall(r"(?:src|srcset|href)=\"(?!data:)", page)
+    assert "http" not in page.replace("http-equiv", "")
+    images = re.findall(r"<img [^>]*>", page)
+    assert len(images) > 20
+    assert all('alt="' in image and 'alt=""' not in image for image in images)
+    assert page.count("<th scope=") > 15
+    assert "prefers-color-scheme: dark" in page
+    assert 'name="viewport"' in page
+    assert "preferred stimulus" not in page
+
+
+@pytest.mark.parametrize(
+    ("maximum", "words"),
+    [
+        (None, "gives 0.997."),
+        (0.5, "1.99 times the natural maximum of 0.500"),
+        (-3.0, "more than the natural maximum"),
+        (5.0, "less than the natural maximum of 5.000"),
+    ],
+)
+def test_the_verdict_says_how_it_stands_beside_nature(maximum, words):
+    findings = Findings("u", np.array([0.1, 0.997]), [Shown(np.zeros(3), 0.997)], nature=Nature(maximum=maximum))
+    assert words in verdict(findings)
+
+
+def test_the_page_of_several_searches_links_to_each():
+    overview = summary_png([Row("a", [example().found[0]], ["seed 0"])], "t")
+    links = [
+        Link("lif2/0", 0, 0.5, None, 100, "lif2-0/report.html"),
+        Link("lif2/1", 0, None, 0.2, 100, "lif2-1/report.html"),
+    ]
+    page = summary_html("demo:lif2/0-1", overview, overview, links, "mango search")
+    assert 'href="lif2-0/report.html"' in page
+    assert "no response" in page

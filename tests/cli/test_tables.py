@@ -1,0 +1,54 @@
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from mango.cli import app, tables
+from mango.errors import WeightsError
+from mango.generators import TABLE as GENERATORS
+from mango.optimizers import TABLE as OPTIMIZERS
+from mango.targets import TABLE as TARGETS
+
+LAYERS = {
+    "lif1": {"units": 64, "silent": [3, 17, 18, 19], "saturated": []},
+    "output": {"units": 10, "silent": [], "saturated": [9]},
+}
+
+
+@pytest.mark.parametrize(("numbers", "text"), [([], ""), ([4], "4"), ([7, 1, 2, 3, 9], "1-3, 7, 9")])
+def test_spans_are_short(numbers, text):
+    assert tables.spans(numbers) == text
+
+
+def test_every_optimizer_is_listed():
+    listed = json.loads(CliRunner().invoke(app, ["list", "optimizers", "--json"]).stdout)["optimizers"]
+    assert list(listed) == list(OPTIMIZERS)
+    assert all(len(summary) > 10 for summary in listed.values())
+
+
+def test_silent_and_saturated_units_are_marked(monkeypatch):
+    monkeypatch.setattr("mango.targets.spiking.units_of_note", lambda: LAYERS)
+    ran = CliRunner().invoke(app, ["list", "targets"], env={"COLUMNS": "120"})
+    assert ran.exit_code == 0
+    assert all(name in ran.stdout for name in TARGETS)
+    assert "3, 17-19" in ran.stdout
+    assert "0-63" in ran.stdout
+    assert json.loads(CliRunner().invoke(app, ["list", "targets", "--json"]).stdout)["targets"]["snn-cifar10"]["layers"]
+
+
+def test_missing_weights_do_not_hide_the_other_targets(monkeypatch):
+    def missing():
+        raise WeightsError("the card cannot be read")
+
+    monkeypatch.setattr("mango.targets.spiking.units_of_note", missing)
+    ran = CliRunner().invoke(app, ["list", "targets"])
+    assert ran.exit_code == 0
+    assert "the card cannot be read" in ran.stdout
+    assert "rastrigin" in ran.stdout
+
+
+def test_generators_are_listed():
+    ran = CliRunner().invoke(app, ["list", "generators"])
+    assert all(name in ran.stdout for name in GENERATORS)
+    assert "module:factory" in ran.stdout
+    assert CliRunner().invoke(app, ["list", "generator"]).exit_code == 2

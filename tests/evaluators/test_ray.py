@@ -1,0 +1,222 @@
+import numpy as np
+import pytest
+
+from mango.errors import InputError, OptionError, TargetError, UnknownName
+from mango.evaluators import LocalEvaluator, RayEvaluator
+from mango.trial import TrialState
+from tests.evaluators.subjects import (
+    Bowl,
+    Deadly,
+    DeadlyAtFirst,
+    Hanging,
+    Layer,
+    Plain,
+    Raising,
+    Unreadable,
+    Unsendable,
+    answer_all,
+    outcome,
+    trials,
+)
+
+pytestmark = pytest.mark.usefixtures("ray_here")
+
+
+def locally(target, asked):
+    return answer_all(LocalEvaluator(Plain(), target), asked)[0]
+
+
+def test_the_same_results_as_local_in_whole_chunks():
+    asked = trials(45, repeats=2)
+    with RayEvaluator(Plain(), Bowl()) as evaluator:
+        results, together = answer_all(evaluator, asked)
+        assert evaluator.seconds_target == pytest.approx(sum(r.seconds for r in results))
+        assert evaluator.free() == 2 * 2 * 10
+    assert outcome(results) == outcome(locally(Bowl(), asked))
+    for numbers in together:
+        chunks = [n // 10 for n in numbers]
+        assert all(chunks.count(c) == (5 if c == 4 else 10) for c in set(chunks))
+
+
+@pytest.mark.slow  # imports torch in a worker
+def test_one_thread_here_and_there_gives_the_same_bits():
+    with RayEvaluator(Plain(), Layer(), workers=1) as evaluator:
+        results, _ = answer_all(evaluator, trials(30))
+    assert outcome(results) == outcome(locally(Layer(), trials(30)))
+
+
+def test_free_counts_down_to_nothing():
+    with RayEvaluator(Plain(), Bowl(), workers=1, chunk=4) as evaluator:
+        assert evaluator.free() == 8
+        evaluator.submit(trials(7))
+        assert evaluator.free() == 1
+        evaluator.submit(trials(1, start=7))
+        assert evaluator.free() == 0
+        results, _ = answer_all(evaluator, [])
+    assert [r.number for r in results] == list(range(8))
+
+
+def test_names_are_made_in_the_workers_from_the_current_folder(tmp_path, monkeypatch):
+    (tmp_path / "ray_subject.py").write_text(
+        "import numpy as np\n"
+        "class Here:\n"
+        "    def respond(self, stimuli):\n"
+        "        return np.full(len(stimuli), float(open('value.txt').read()))\n"
+    )
+    (tmp_path / "value.txt").write_text("0.25")
+    monkeypatch.chdir(tmp_path)
+    with RayEvaluator("identity:box:6", "ray_subject:Here", workers=1) as evaluator:
+        results, _ = answer_all(evaluator, trials(3))
+    assert [r.values for r in results] == [(0.25,)] * 3
+
+
+def test_a_worker_that_dies_is_replaced_and_its_chunk_evaluated_again(tmp_path):
+    for death in range(2):
+        (tmp_path / str(death)).touch()
+    with RayEvaluator(Plain(), DeadlyAtFirst(tmp_path)) as evaluator:
+        results, _ = answer_all(evaluator, trials(40, marked=[13]))
+    assert not list(tmp_path.iterdir())
+    assert [r.number for r in results] == list(range(40))
+    assert {r.status for r in results} == {TrialState.DONE}
+    assert len({r.values for r in results[10:20]}) == 1, "the chunk stays whole"
+
+
+@pytest.mark.slow
+def test_a_trial_that_always_kills_has_failed_alone():
+    with RayEvaluator(Plain(), Deadly()) as evaluator:
+        results, together = answer_all(evaluator, trials(40, marked=[13]))
+    failed = [r for r in results if r.status is TrialState.FAILED]
+    assert [r.number for r in failed] == [13]
+    assert failed[0].reason.startswith("given up after the death of 4 workers: The actor is dead")
+    assert "\n" not in failed[0].reason
+    assert [r.number for r in results] == list(range(40))
+    assert next(numbers for numbers in together if 13 in numbers)[-10:] == list(range(10, 20))
+
+
+def test_idle_workers_that_died_cost_a_chunk_one_death_in_all():
+    with RayEvaluator(Plain(), Bowl(), chunk=1) as evaluator:
+        answer_all(evaluator, trials(8))
+        import ray
+
+        for worker in evaluator._workers:
+            ray.kill(worker.actor)
+        evaluator.submit(trials(1, start=8))
+        call = evaluator._workers[0].calls[0]
+        (result,) = evaluator.collect()
+        assert result.status is TrialState.DONE
+        assert call.deaths == 1
+
+
+def test_a_trial_over_the_time_limit_has_failed():
+    with RayEvaluator(Plain(), Hanging(), workers=1, chunk=1, time_limit=1.0) as evaluator:
+        results, _ = answer_all(evaluator, trials(3, marked=[1]))
+    assert [r.status for r in results] == [TrialState.DONE, TrialState.FAILED, TrialState.DONE]
+    assert results[1].reason == "given up after the death of 3 workers: it took longer than 1 s"
+
+
+def test_collect_waits_no_longer_than_asked_and_close_ends_what_hangs():
+    evaluator = RayEvaluator(Plain(), Hanging(), workers=1, chunk=2)
+    evaluator.submit(trials(4, marked=[2]))
+    assert [r.number for r in evaluator.collect()] == [0, 1]
+    assert evaluator.collect(timeout=0.0) == []
+    assert evaluator.collect(timeout=0.1) == []
+    evaluator.close()
+    evaluator.close()
+    assert evaluator.collect() == []
+
+
+def test_a_raising_target_ends_the_run_after_what_was_finished():
+    with RayEvaluator(Plain(), Raising(ValueError("no signal")), workers=1) as evaluator:
+        evaluator.submit(trials(20))
+        for _ in range(2):  # and stays ended
+            with pytest.raises(TargetError, match=r"\(Raising\) raised ValueError on trials .*: no signal") as caught:
+                evaluator.collect()
+        assert "raise self.error" in caught.value.__notes__[0]
+
+
+def test_what_cannot_be_made_in_a_worker_is_raised_here_as_itself():
+    with RayEvaluator("vqvae-cifar1", Bowl(), workers=1) as evaluator:
+        evaluator.submit(trials(1))
+        with pytest.raises(UnknownName, match="unknown generator 'vqvae-cifar1'; did you mean vqvae-cifar10"):
+            evaluator.collect()
+
+
+def test_an_object_that_cannot_travel():
+    with pytest.raises(InputError, match=r"the target \(Unsendable\) cannot be sent to Ray workers: .*module:factory"):
+        RayEvaluator(Plain(), Unsendable(), workers=1)
+    with RayEvaluator(Plain(), Unreadable(), workers=1) as evaluator:
+        evaluator.submit(trials(1))
+        with pytest.raises(InputError, match="target cannot be used in a Ray worker: OSError: no weights here"):
+            evaluator.collect()
+
+
+@pytest.mark.slow
+def test_workers_that_die_before_they_are_ready():
+    with RayEvaluator(Plain(), "tests.evaluators.subjects:dying_factory", workers=1) as evaluator:
+        evaluator.submit(trials(1))
+        for _ in range(2):
+            with pytest.raises(TargetError, match="3 workers in a row died while making generator and target: "):
+                evaluator.collect()
+
+
+def test_more_workers_than_cpus_and_two_evaluators_at_once():
+    with RayEvaluator(Plain(), Bowl(), workers=3, chunk=2) as one, RayEvaluator(Plain(), Bowl(), workers=1) as other:
+        for evaluator in (one, other):
+            assert len(answer_all(evaluator, trials(20))[0]) == 20
+
+
+def test_objects_in_a_worker_may_be_written_to():
+    target = Counting()
+    with RayEvaluator(Plain(), target, workers=1, chunk=1) as evaluator:
+        results, _ = answer_all(evaluator, trials(3))
+    assert [r.value for r in results] == [1.0, 2.0, 3.0]
+    assert target.calls[0] == 0, "the worker has its own"
+
+
+class Counting:
+    def __init__(self):
+        self.calls = np.zeros(100_000)
+
+    def respond(self, stimuli):
+        self.calls += 1
+        return np.full(len(stimuli), self.calls[0])
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"workers": 0}, "workers must be a whole number >= 1; got 0"),
+        ({"chunk": 0}, "chunk must be a whole number >= 1; got 0"),
+        ({"time_limit": 0.0}, "time_limit must be a number of seconds > 0; got 0.0"),
+        ({"time_limit": float("nan")}, "time_limit must be a number of seconds > 0; got nan"),
+    ],
+)
+def test_bad_options(options, says):
+    with pytest.raises(OptionError, match=says):
+        RayEvaluator(Plain(), Bowl(), **options)
+
+
+def test_another_cluster_than_the_connected_one_is_refused():
+    with pytest.raises(InputError, match=r"Ray is already connected to .* workers cannot run at 10\.9\.8\.7:6379"):
+        RayEvaluator(Plain(), Bowl(), address="10.9.8.7:6379")
+
+
+@pytest.mark.parametrize(
+    ("address", "says"),
+    [
+        ("127.0.0.1:1", r"Ray cannot be reached at '127\.0\.0\.1:1': .*refused; is its head node running\?"),
+        ("somewhere", r"address of a Ray cluster is HOST:PORT, such as .*; got 'somewhere'"),
+    ],
+)
+def test_an_address_without_a_cluster(address, says, monkeypatch):
+    monkeypatch.setattr("ray.is_initialized", lambda: False)
+    with pytest.raises(InputError, match=says):
+        RayEvaluator(Plain(), Bowl(), address=address)
+
+
+def test_closing_leaves_a_ray_that_was_there():
+    import ray
+
+    with RayEvaluator(Plain(), Bowl(), workers=1):
+        pass
+    assert ray.is_initialized()

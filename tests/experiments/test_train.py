@@ -1,0 +1,71 @@
+"""A training that was killed goes on to the weights it would have had."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from experiments.train import checkpoint
+from mango import zoo
+
+ROOT = Path(__file__).parents[2]
+TRAININGS = {
+    "vqvae": ["--iterations", "14"],
+    "spiking": ["--rate-iterations", "6", "--spike-iterations", "6", "--steps", "2"],
+}
+
+
+def command(name: str, data: Path, out: Path) -> list[str]:
+    common = ["--data", str(data), "--out", str(out), "--device", "cpu", "--every", "2"]
+    return [sys.executable, "-m", f"experiments.train.{name}", *common, *TRAININGS[name]]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("images")
+    rng = np.random.default_rng(0)
+    for split, count in (("train", 150), ("test", 100)):
+        for i in range(count):
+            place = folder / split / str(i % 10)
+            place.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(rng.integers(0, 256, (32, 32, 3), np.uint8)).save(place / f"{i:03}.png")
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", TRAININGS)
+def test_killed_and_resumed_equals_never_killed(name: str, data: Path, tmp_path: Path) -> None:
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    subprocess.run(command(name, data, whole), cwd=ROOT, check=True, capture_output=True)
+    process = subprocess.Popen(command(name, data, killed), cwd=ROOT, stdout=subprocess.DEVNULL)
+    try:
+        while not (killed / "checkpoint.safetensors").exists():
+            assert process.poll() is None
+            time.sleep(0.01)
+    finally:
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+    model = {"vqvae": "vqvae-cifar10", "spiking": "snn-cifar10"}[name]
+    assert not (killed / f"{model}.json").exists()
+    subprocess.run(command(name, data, killed), cwd=ROOT, check=True, capture_output=True)
+    one, other = (zoo.card(model, folder) for folder in (whole, killed))
+    assert one == other
+    assert zoo.load(model, killed).state_dict().keys() == zoo.load(model, whole).state_dict().keys()
+
+
+def test_checkpoints_keep_nested_states(tmp_path: Path) -> None:
+    state = {"model": {"w": torch.arange(3.0)}, "optimizer": {"groups": [{"lr": 0.1, "betas": (0.9, 0.99)}]}, "n": None}
+    checkpoint.save(tmp_path / "c.safetensors", state)
+    back = checkpoint.load(tmp_path / "c.safetensors")
+    assert torch.equal(back["model"]["w"], state["model"]["w"])  # type: ignore[index, arg-type]
+    assert back["optimizer"] == {"groups": [{"lr": 0.1, "betas": [0.9, 0.99]}]}
+    assert back["n"] is None

@@ -1,0 +1,53 @@
+"""The process that tests/test_kill.py kills: a search whose target writes down every evaluation.
+
+Run as ``python tests/killed.py FOLDER OPTIMIZER SECONDS``; it creates the study in FOLDER, or resumes it, and prints
+``ready`` before its first evaluation.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mango import LocalEvaluator, Result, Study, make_generator, make_target, run
+
+BUDGET, BATCH, CHUNK = 400, 20, 10
+
+
+class Slow:
+    """The benchmark function, with a pause for each evaluation; its first act is to write down what it was shown."""
+
+    def __init__(self, folder: Path, seconds: float) -> None:
+        self.log = (folder / "evaluated").open("ab", buffering=0)
+        self.seconds = seconds
+        self.target = make_target("rastrigin")
+
+    def respond(self, stimuli: np.ndarray, seeds: np.ndarray | None = None) -> Any:  # noqa: ARG002
+        self.log.write(np.ascontiguousarray(stimuli).tobytes())
+        time.sleep(self.seconds * len(stimuli))
+        return self.target.respond(stimuli)
+
+
+def main(folder: Path, optimizer: str, seconds: float) -> None:
+    generator = make_generator("identity:box:6")
+    url = f"sqlite:///{folder}/study.db"
+    if (folder / "study.db").exists():
+        study = Study.resume(generator, storage=url)
+    else:
+        study = Study(generator, budget=BUDGET, batch=BATCH, optimizer=optimizer, seed=11, storage=url)
+    acknowledged = (folder / "acknowledged").open("ab", buffering=0)
+
+    def note(_: Study, results: list[Result]) -> None:
+        acknowledged.write(b"".join(np.array([r.number, r.value]).tobytes() for r in results))
+
+    print("ready", flush=True)
+    with study, LocalEvaluator(generator, Slow(folder, seconds), chunk=CHUNK) as evaluator:
+        run(study, evaluator, callbacks=[note])
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), sys.argv[2], float(sys.argv[3]))

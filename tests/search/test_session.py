@@ -1,0 +1,269 @@
+import io
+import json
+import os
+import sqlite3
+
+import numpy as np
+import pytest
+from PIL import Image
+from pyarrow import parquet
+
+from mango.analysis.findings import picture
+from mango.errors import InputError, MangoError, OptionError, StorageError, StudyExists, TargetError, UnknownName
+from mango.search import Progress, Settings, resume, search, standing, verify
+from mango.study import Study
+from tests.fakes import Tiles, Unit
+
+FILES = ["best.png", "config.json", "convergence.png", "evolution.gif", "report.html", "result.json", "study.db"]
+FIELDS = (
+    "unit best_value best_trial best_code evaluations ties natural_maximum natural_p999 naturalness seconds "
+    "seconds_target seconds_optimizer versions"
+).split()
+COLUMNS = "number state value repeats code origin asked_at told_at seconds".split()
+
+
+def small(**changed):
+    usual = {"target": "tests.fakes:Unit", "optimizer": "random", "budget": 60, "batch": 10, "workers": 0}
+    return Settings(generator="tests.fakes:Tiles", **{**usual, **changed})
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "first"
+    told = []
+    result = search(small(probes=7), folder, listener=told.append)
+    return folder, result, told
+
+
+def test_a_run_leaves_its_files(done):
+    folder, result, _ = done
+    assert sorted(set(os.listdir(folder)) - {"study.db.study.lock"}) == sorted([*FILES, "trials.parquet"])
+    assert json.loads((folder / "result.json").read_text()) == result
+    assert set(FIELDS) <= set(result)
+    assert json.loads((folder / "config.json").read_text())["settings"]["budget"] == 60
+
+
+def test_the_result_is_that_of_the_trials(done):
+    folder, result, _ = done
+    table = parquet.read_table(folder / "trials.parquet")
+    assert table.column_names == COLUMNS
+    rows = table.to_pylist()
+    assert [row["number"] for row in rows] == list(range(60))
+    assert [row["origin"] for row in rows] == ["natural"] * 7 + ["prior"] * 53
+    values = [row["value"] for row in rows]
+    assert result["best_value"] == max(values) == values[result["best_trial"]]
+    assert result["ties"] == values.count(max(values))
+    assert result["best_code"] == rows[result["best_trial"]]["code"]
+    assert result["evaluations"] == 60
+    assert Unit().respond(Tiles().decode(np.array([result["best_code"]])))[0][0] == result["best_value"]
+    assert all(row["asked_at"] <= row["told_at"] and row["state"] == "done" and row["repeats"] == 1 for row in rows)
+    assert 0 < result["seconds_target"] < result["seconds"] < 60
+    assert 0 < result["seconds_optimizer"] < result["seconds"]
+    assert result["naturalness"] == 100 - sum(result["best_code"])
+
+
+def test_the_best_beside_nature(done):
+    folder, result, _ = done
+    with Image.open(folder / "best.png") as image:
+        pixels = np.asarray(image.convert("RGB"))
+    best = picture(Tiles().decode(np.array([result["best_code"]]))[0])
+    assert (pixels[200:584:48, 56:440:48] == best).mean() > 0.95
+    assert result["natural_source"] == "500 reconstructed natural images"
+    assert result["natural_p999"] <= result["natural_maximum"]
+    page = (folder / "report.html").read_text()
+    assert "mango search \\\n  --generator tests.fakes:Tiles" in page
+    assert "fake:lif2/0@rate" in page
+
+
+def test_the_listener_hears_all_stages(done):
+    _, _, told = done
+    assert list(dict.fromkeys(p.stage for p in told)) == ["starting", "searching", "showing natural stimuli", "writing"]
+    searching = [p for p in told if p.stage == "searching"]
+    assert [p.done for p in searching] == list(range(0, 61, 10))
+    assert searching[0].seconds_left is None
+    assert searching[-1].seconds_left == 0
+    assert searching[-1].best == done[1]["best_value"]
+    assert Progress("u", "searching", 10, 30, rate=2.0).seconds_left == 10
+
+
+def test_the_study_verifies_and_stands(done):
+    folder, result, _ = done
+    assert verify(folder) == {".": None}
+    assert standing(folder) == {"finished": True, **result}
+
+
+def test_a_second_search_is_refused_and_changes_nothing(done):
+    folder, _, _ = done
+    before = {name: (folder / name).read_bytes() for name in FILES}
+    with pytest.raises(StudyExists, match="mango resume"):
+        search(small(), folder)
+    assert {name: (folder / name).read_bytes() for name in FILES} == before
+
+
+def test_resuming_a_finished_search_writes_the_same_again(done):
+    folder, result, _ = done
+    again = resume(folder)
+    assert {**again, "seconds": 0, "seconds_optimizer": 0} == {**result, "seconds": 0, "seconds_optimizer": 0}
+    assert len(json.loads((folder / "config.json").read_text())["sessions"]) == 2
+
+
+class Stop(Exception):
+    """In place of a kill."""
+
+
+def stopper(after):
+    def listen(progress):
+        if progress.stage == "searching" and progress.done >= after:
+            raise Stop
+
+    return listen
+
+
+@pytest.mark.parametrize("after", [0, 30])
+def test_an_interrupted_search_goes_on_to_the_same_end(tmp_path, done, after):
+    with pytest.raises(Stop):
+        search(small(probes=7), tmp_path, listener=stopper(after))
+    stands = standing(tmp_path)
+    assert not stands["finished"]
+    assert (stands["done"], stands["budget"]) == (after, 60)
+    os.remove(tmp_path / "config.json")  # the study knows its settings itself
+    result = resume(tmp_path)
+    assert [result[f] for f in FIELDS[:9]] == [done[1][f] for f in FIELDS[:9]]
+    mine, its = (parquet.read_table(f / "trials.parquet").to_pylist() for f in (tmp_path, done[0]))
+    assert [(r["code"], r["value"], r["origin"]) for r in mine] == [(r["code"], r["value"], r["origin"]) for r in its]
+
+
+def test_silence_has_no_winner(tmp_path):
+    result = search(small(target="tests.fakes:Silent"), tmp_path)
+    assert (result["best_value"], result["best_trial"], result["best_code"], result["ties"]) == (None, None, None, 0)
+    assert result["verdict"].startswith("No response was found in 60 evaluations")
+    assert not result["responded"]
+    assert "No response found" in (tmp_path / "report.html").read_text()
+
+
+def test_noise_is_repeated_and_weights_are_kept(tmp_path):
+    result = search(small(target="tests.fakes:Noisy", repeats=3, weight=0.001), tmp_path)
+    rows = parquet.read_table(tmp_path / "trials.parquet").to_pylist()
+    assert len(rows) == 20
+    assert {row["repeats"] for row in rows} == {3}
+    assert result["evaluations"] == 60
+    assert "standard error" in (tmp_path / "report.html").read_text()
+
+
+def test_what_the_target_knows_of_nature_counts(tmp_path):
+    result = search(small(target="tests.fakes:Known"), tmp_path)
+    assert (result["natural_maximum"], result["natural_p999"]) == (0.4, 0.35)
+    assert result["natural_source"] == "10,000 test images"
+
+
+def test_codes_that_are_no_images_are_drawn_too(tmp_path):
+    result = search(
+        Settings(generator="identity:box:5", target="sphere", optimizer="random", budget=30, workers=0), tmp_path
+    )
+    assert result["natural_maximum"] is None
+    assert result["naturalness"] is None
+    assert Image.open(io.BytesIO((tmp_path / "evolution.gif").read_bytes())).n_frames > 1
+    assert parquet.read_table(tmp_path / "trials.parquet")["code"][0].as_py() != []
+
+
+def test_several_units_and_seeds_have_a_summary(tmp_path):
+    summary = search(small(target="tests.fakes:unit/1-2", budget=20), tmp_path, seeds=[0, 3])
+    places = [f"unit-{unit}/seed-{seed}" for unit in (1, 2) for seed in (0, 3)]
+    assert list(summary["searches"]) == places
+    assert [one["unit"] for one in summary["searches"].values()] == ["fake:lif2/1@rate"] * 2 + ["fake:lif2/2@rate"] * 2
+    assert json.loads((tmp_path / "summary.json").read_text()) == summary
+    with Image.open(tmp_path / "summary.png") as image:
+        assert image.width > 900
+    page = (tmp_path / "report.html").read_text()
+    assert all(
+        f'href="{place}/report.html"' in page and (tmp_path / place / "report.html").exists() for place in places
+    )
+    assert "--seeds 0,3" in page
+    assert verify(tmp_path) == dict.fromkeys(places)
+    assert set(standing(tmp_path)["searches"]) == set(places)
+    with pytest.raises(StudyExists):
+        search(small(), tmp_path)
+
+
+def test_several_searches_go_on_where_they_stopped(tmp_path):
+    def stop(progress):
+        if progress.unit == "fake:lif2/2@rate" and progress.done == 10:
+            raise Stop
+
+    with pytest.raises(Stop):
+        search(small(target="tests.fakes:unit/1-3", budget=20), tmp_path, listener=stop)
+    stands = standing(tmp_path)["searches"]
+    assert [one["finished"] for one in stands.values()] == [True, False, False]
+    assert [one["evaluations"] for one in stands.values()] == [20, 10, 0]
+    assert [one["evaluations"] for one in resume(tmp_path)["searches"].values()] == [20, 20, 20]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "error", "message"),
+    [
+        ({"generator": "tests.fakes:Tile"}, UnknownName, "Tiles"),
+        ({"generator": "vqvea-cifar10"}, UnknownName, "did you mean vqvae-cifar10"),
+        ({"target": "spere"}, UnknownName, "did you mean sphere"),
+        ({"optimizer": "randm"}, UnknownName, "did you mean random"),
+        ({"options": {"speed": 3}}, OptionError, "no option speed"),
+        ({"chart": "frequencys:3"}, UnknownName, "did you mean frequencies"),
+        ({"generator": "identity:box:5", "weight": 1.0}, OptionError, "log_prior"),
+        ({"generator": "identity:box:5", "probes": 3}, InputError, "natural codes"),
+        ({"data": "nowhere"}, MangoError, "does not exist"),
+        ({"target": "tests.fakes:unit/1-2", "options": {"speed": 3}}, OptionError, "no option speed"),
+    ],
+)
+def test_what_is_refused_leaves_nothing(tmp_path, wrong, error, message):
+    settings = Settings(**{**small().to_json(), **wrong})
+    with pytest.raises(error, match=message):
+        search(settings, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_target_that_raises_keeps_what_was_told(tmp_path, monkeypatch):
+    monkeypatch.setenv("FRAGILE", str(tmp_path / "broken"))
+    settings = small(target="tests.fakes:Fragile")
+
+    def breaks(progress):
+        if progress.done == 20:
+            (tmp_path / "broken").touch()
+
+    with pytest.raises(TargetError, match="electrode fell out"):
+        search(settings, tmp_path / "out", listener=breaks)
+    with pytest.raises(TargetError):
+        resume(tmp_path / "out")
+    assert standing(tmp_path / "out")["done"] == 20
+    (tmp_path / "broken").unlink()
+    assert resume(tmp_path / "out")["evaluations"] == 60
+    assert verify(tmp_path / "out") == {".": None}
+
+
+def test_a_damaged_database_is_said_to_be_damaged(tmp_path):
+    with pytest.raises(Stop):
+        search(small(), tmp_path, listener=stopper(20))
+    content = bytearray((tmp_path / "study.db").read_bytes())
+    content[:3000] = b"x" * 3000
+    (tmp_path / "study.db").write_bytes(content)
+    for suffix in ("-wal", "-shm"):
+        (tmp_path / f"study.db{suffix}").unlink(missing_ok=True)
+    for look in (resume, verify, standing):
+        with pytest.raises(StorageError, match="damaged"):
+            look(tmp_path)
+    assert (tmp_path / "study.db").read_bytes() == content
+
+
+def test_a_study_made_elsewhere_is_left_alone(tmp_path):
+    url = f"sqlite:///{tmp_path}/study.db"
+    Study(Tiles(), budget=5, optimizer="random", storage=url).close()
+    with pytest.raises(StorageError, match=r"not made by `mango search`"):
+        resume(tmp_path)
+    with sqlite3.connect(tmp_path / "study.db") as connection:
+        assert connection.execute("select count(*) from events").fetchone() == (0,)
+    with pytest.raises(StorageError, match="no study"):
+        resume(tmp_path / "none")
+
+
+@pytest.mark.usefixtures("ray_here")
+def test_workers_change_nothing(tmp_path, done):
+    result = search(small(probes=7, workers=2), tmp_path)
+    assert [result[f] for f in FIELDS[:9]] == [done[1][f] for f in FIELDS[:9]]

@@ -1,0 +1,117 @@
+"""The zoo's spiking units: names, read-outs against a plain step loop, what the zoo says of nature."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from mango import zoo
+from mango.errors import InputError, MangoError, TargetError, UnknownName
+from mango.networks.spiking import SpikingConvNet
+from mango.targets import make_target
+from mango.targets.spiking import LAYERS, MEAN, READOUTS, STD, STEPS, Unit, parse_unit, record, units_of_note
+from mango.testing import check_target
+
+IMAGES = np.random.default_rng(0).integers(0, 256, (12, 3, 32, 32)).astype(np.float32) / np.float32(255)
+
+
+@pytest.mark.parametrize(
+    ("text", "unit"),
+    [
+        ("lif2/17", Unit("lif2", (17,), "rate")),
+        ("lif2/17,3,4@membrane", Unit("lif2", (17, 3, 4), "membrane")),
+        ("output/cat", Unit("output", (3,), "rate")),
+        ("output/9@latency", Unit("output", (9,), "latency")),
+    ],
+)
+def test_names(text: str, unit: Unit) -> None:
+    assert parse_unit(text) == unit
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "says"),
+    [
+        ("lif4/1", UnknownName, "lif1"),
+        ("lif2/128", InputError, "0 to 127"),
+        ("lif2/1,8,0", InputError, "row 8 is out of range; expected 0 to 7"),
+        ("lif2/1,2", InputError, "channel,row,column"),
+        ("lif2/", InputError, "0 to 127"),
+        ("lif2/-1", InputError, "0 to 127"),
+        ("output/kat", UnknownName, "cat"),
+        ("output/10", InputError, "0 to 9"),
+        ("output/1@rat", UnknownName, "rate"),
+    ],
+)
+def test_bad_names_say_what_is_right(text: str, kind: type[MangoError], says: str) -> None:
+    with pytest.raises(kind, match=says):
+        parse_unit(text)
+
+
+@pytest.mark.parametrize("spec", ["lif1/3", "lif2/5,1,2@latency", "lif3/7@membrane", "output/cat@current", "output/0"])
+def test_conformance(spec: str) -> None:
+    check_target(make_target(f"snn-cifar10:{spec}"), (3, 32, 32))
+
+
+def test_read_outs_equal_a_plain_loop_over_the_steps() -> None:
+    network = zoo.load("snn-cifar10")
+    assert isinstance(network, SpikingConvNet)
+    mean, std = (torch.tensor(v).view(3, 1, 1) for v in (MEAN, STD))
+    with torch.no_grad():
+        spikes = network((torch.from_numpy(IMAGES) - mean) / std, STEPS)
+    rates = spikes.mean(0).double().numpy()
+    assert rates.max() > 0
+    assert (record(IMAGES, "output", "rate") == rates).all()
+    first = np.where(spikes.any(0), spikes.argmax(0) + 1, STEPS + 1)
+    assert (record(IMAGES, "output", "latency") == -first).all()
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_one_unit_is_its_part_of_the_record(layer: str) -> None:
+    for readout in READOUTS:
+        target = make_target(f"snn-cifar10:{layer}/2@{readout}")
+        answer = target.respond(IMAGES)
+        values = answer[0] if isinstance(answer, tuple) else answer
+        assert values == pytest.approx(record(IMAGES, layer, readout)[:, 2], abs=1e-6)
+
+
+def test_a_neuron_is_its_part_of_the_channel() -> None:
+    rates = record(IMAGES, "lif3", "rate", neurons=True)
+    answer = make_target("snn-cifar10:lif3/4,1,3").respond(IMAGES)
+    assert (np.asarray(answer[0]) == rates[:, 4, 1, 3]).all()
+
+
+def test_keys_order_equal_rates_by_the_input_current() -> None:
+    values, keys = make_target("snn-cifar10:output/1").respond(IMAGES)
+    current = make_target("snn-cifar10:output/1@current").respond(IMAGES)
+    assert keys == pytest.approx(current)
+    assert len(values) == len(IMAGES)
+
+
+def test_the_answer_does_not_depend_on_what_came_before() -> None:
+    target = make_target("snn-cifar10:lif3/1")
+    first = np.asarray(target.respond(IMAGES))
+    target.respond(1 - IMAGES)
+    assert (np.asarray(target.respond(IMAGES)) == first).all()
+
+
+def test_wrong_stimuli_are_refused() -> None:
+    with pytest.raises(TargetError, match=r"\(n, 3, 32, 32\)"):
+        make_target("snn-cifar10:output/1").respond(np.zeros((2, 1, 28, 28), np.float32))
+
+
+def test_nature_is_known_for_every_unit() -> None:
+    for layer, shape in LAYERS.items():
+        for unit in {0, shape[0] - 1}:
+            summary = make_target(f"snn-cifar10:{layer}/{unit}").summary  # type: ignore[attr-defined]
+            assert 0 <= summary["natural_median"] <= summary["natural_p999"] <= summary["natural_maximum"] <= 1
+            assert 0 <= summary["silent_share"] <= 1
+    neuron = make_target("snn-cifar10:lif2/3,0,0@latency").summary  # type: ignore[attr-defined]
+    assert -(STEPS + 1) <= neuron["natural_maximum"] <= -1
+
+
+def test_units_of_note() -> None:
+    notes = units_of_note()
+    assert list(notes) == list(LAYERS)
+    for note in notes.values():
+        assert not set(note["silent"]) & set(note["saturated"])

@@ -1,0 +1,95 @@
+"""A search that is killed again and again ends as if nothing had happened."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mango.storage import Store
+from mango.study import Study, verify
+from mango.trial import TrialState
+from tests.killed import BUDGET, CHUNK
+
+SCRIPT = Path(__file__).with_name("killed.py")
+KILLS = 20
+SECONDS = 0.01  # each evaluation; the whole search takes at least 4 s, and the kills come within 3.6 s of it
+
+
+def _start(folder: Path, optimizer: str, seconds: float) -> subprocess.Popen[str]:
+    folder.mkdir(exist_ok=True)
+    command = [sys.executable, str(SCRIPT), str(folder), optimizer, str(seconds)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+
+def _wait(process: subprocess.Popen[str]) -> None:
+    with process:
+        assert process.stdout is not None
+        process.stdout.read()
+    assert process.returncode == 0
+
+
+def _rows(folder: Path, name: str, width: int) -> np.ndarray:
+    found = np.fromfile(folder / name) if (folder / name).exists() else np.empty(0)
+    return found[: len(found) // width * width].reshape(-1, width)
+
+
+def _told(folder: Path) -> dict[int, str]:
+    store = Store.open(f"sqlite:///{folder}/study.db", "study", own=False)
+    rows = store.trial_rows()
+    store.close()
+    return {row["number"]: repr(row["value"]) for row in rows if row["state"] != "open"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("optimizer", ["cma", "tt"])
+def test_twenty_kills_change_nothing(optimizer: str, tmp_path: Path) -> None:
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    _wait(_start(whole, optimizer, 0.0))
+    rng = np.random.default_rng(2024)
+    told: dict[int, str] = {}
+    for _ in range(KILLS):
+        process = _start(killed, optimizer, SECONDS)
+        with process:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "ready\n"
+            time.sleep(rng.uniform(0, 4 * 0.9 / KILLS))
+            process.kill()
+        assert process.returncode == -9
+        now = _told(killed)
+        assert told.items() <= now.items()  # nothing that was there is gone or changed
+        told = now
+        for number, value in _rows(killed, "acknowledged", 2):
+            assert told[int(number)] == repr(float(value))
+    assert len(told) < BUDGET
+    _wait(_start(killed, optimizer, 0.0))
+
+    studies = [Study.resume(None, storage=f"sqlite:///{folder}/study.db") for folder in (whole, killed)]
+    expected, found = (study.trials() for study in studies)
+    assert len(found) == len(expected) == BUDGET
+    for one, other in zip(expected, found, strict=True):
+        assert one.code.tobytes() == other.code.tobytes()
+        assert (repr(one.value), one.origin, one.state) == (repr(other.value), other.origin, other.state)
+        assert one.state is TrialState.DONE
+    bests = [study.best() for study in studies]
+    assert bests[0] is not None
+    assert bests[1] is not None
+    assert bests[0].number == bests[1].number
+    assert studies[0].recommend().tobytes() == studies[1].recommend().tobytes()
+
+    evaluated = Counter(row.tobytes() for row in _rows(killed, "evaluated", 6))
+    handed = Counter[bytes]()
+    for record in found:
+        handed[record.code.tobytes()] += record.attempt
+    assert evaluated.keys() == handed.keys()
+    assert all(evaluated[code] <= handed[code] for code in evaluated)  # again only what was out when it was killed
+    assert sum(evaluated.values()) - BUDGET <= KILLS * CHUNK
+    for study in studies:
+        study.close()
+    for folder in (whole, killed):
+        assert verify(None, storage=f"sqlite:///{folder}/study.db") is None

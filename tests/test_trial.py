@@ -1,0 +1,95 @@
+"""Results refuse what no target can have answered; seeds are functions of their three numbers."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import statistics
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mango.errors import TellError
+from mango.trial import Result, Trial, TrialState, trial_seed
+
+NAN = math.nan
+GOLDEN = (2968811710, 1353826586)  # of (0, 0, 0) and (3, 14, 1): stored studies rely on them
+FINITE = st.floats(allow_nan=False, allow_infinity=False, min_value=-1e100, max_value=1e100)
+
+
+@given(st.lists(st.one_of(FINITE, st.just(NAN)), min_size=1, max_size=6))
+def test_value_is_the_mean_of_what_was_measured(values: list[float]) -> None:
+    result = Result(0, 1, tuple(values))
+    measured = [v for v in values if not math.isnan(v)]
+    assert result.status is (TrialState.DONE if measured else TrialState.LOST)
+    if not measured:
+        assert math.isnan(result.value)
+    else:
+        assert result.value == pytest.approx(statistics.fmean(measured))
+    if len(measured) < 2:
+        assert math.isnan(result.error)
+    else:
+        assert result.error == pytest.approx(statistics.stdev(measured) / math.sqrt(len(measured)), rel=1e-6, abs=1e-9)
+
+
+def test_the_mean_does_not_depend_on_the_order() -> None:
+    assert Result(0, 1, (0.1, 0.2, 0.3)).value == Result(0, 1, (0.3, 0.1, 0.2)).value
+
+
+def test_keys_are_averaged_apart() -> None:
+    result = Result(0, 1, (1.0, 1.0, NAN), keys=(0.2, 0.4, NAN))
+    assert result.key == pytest.approx(0.3)
+    assert math.isnan(Result(0, 1, (1.0,)).key)
+
+
+@pytest.mark.parametrize("status", [TrialState.DONE, TrialState.LOST])
+def test_nothing_measured_is_lost(status: TrialState) -> None:
+    assert Result(0, 1, (NAN, NAN), status=status).status is TrialState.LOST
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"values": (math.inf,)}, "a value is infinite"),
+        ({"values": (1.0, -math.inf)}, "a value is infinite"),
+        ({"values": (1.0,), "keys": (math.inf,)}, "one finite key for each of 1 values"),
+        ({"values": (1.0,), "keys": (1.0, 2.0)}, "one finite key for each of 1 values"),
+        ({"values": ()}, "expected at least one value"),
+        ({"values": (1.0,), "status": TrialState.OPEN}, "cannot leave its trial open"),
+        ({"values": (1.0,), "status": TrialState.FAILED}, "a failed trial has no values"),
+        ({"values": (1.0, NAN), "status": TrialState.LOST}, "a lost trial has no measured value"),
+    ],
+)
+def test_what_does_not_fit_is_refused(arguments: dict, message: str) -> None:
+    with pytest.raises(TellError, match=f"trial 7: .*{message}"):
+        Result(7, 1, **arguments)
+
+
+def test_a_failed_trial_keeps_its_reason() -> None:
+    result = Result(3, 1, (), status=TrialState.FAILED, reason="three deaths")
+    assert (result.status, result.reason) == (TrialState.FAILED, "three deaths")
+    assert math.isnan(result.value)
+    assert math.isnan(result.error)
+
+
+def test_trials_and_results_are_frozen() -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        Trial(0, 1, np.zeros(2)).number = 1  # type: ignore[misc]
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        Result(0, 1, (1.0,)).values = (2.0,)  # type: ignore[misc]
+
+
+@given(st.integers(0, 2**40), st.integers(0, 10**6), st.integers(0, 100))
+def test_seeds_are_functions_of_their_numbers(study: int, number: int, repeat: int) -> None:
+    seed = trial_seed(study, number, repeat)
+    assert seed == trial_seed(study, number, repeat)
+    assert 0 <= seed < 2**32
+
+
+def test_seeds_differ_and_stay_as_they_are() -> None:
+    seeds = {trial_seed(s, n, r) for s in range(4) for n in range(50) for r in range(4)}
+    assert len(seeds) == 800
+    assert trial_seed(0, 0, 0) == GOLDEN[0]
+    assert trial_seed(3, 14, 1) == GOLDEN[1]

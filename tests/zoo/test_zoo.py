@@ -1,0 +1,61 @@
+"""Weights load only when they are those of their card, and the cards say what was reached."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from mango import zoo
+from mango.errors import UnknownName, WeightsError
+
+REACH = {
+    "vqvae-cifar10": {"mse": (0, 0.0045), "perplexity": (300, 512)},
+    "snn-cifar10": {"accuracy": (0.65, 1)},
+}
+
+
+@pytest.mark.parametrize("name", zoo.TABLE)
+def test_cards_say_what_was_reached(name: str) -> None:
+    card = zoo.card(name)
+    for figure, (low, high) in REACH[name].items():
+        assert low <= card.figures[figure] <= high
+    assert set(card.sha256) == {f"{name}.safetensors", f"{name}.nature.safetensors"}
+    assert f"--seed {card.seed}" in card.command
+
+
+@pytest.mark.parametrize("name", zoo.TABLE)
+def test_networks_load_in_eval_mode(name: str) -> None:
+    network = zoo.load(name)
+    assert not network.training
+    assert not any(parameter.requires_grad for parameter in network.parameters())
+
+
+def test_all_weights_together_are_small() -> None:
+    assert sum(file.stat().st_size for file in zoo.FOLDER.glob("*.safetensors")) < 12e6
+
+
+def test_unknown_model() -> None:
+    with pytest.raises(UnknownName, match="snn-cifar10"):
+        zoo.load("snn-cifar")
+
+
+@pytest.mark.parametrize("part", ["safetensors", "nature.safetensors"])
+def test_a_changed_byte_is_refused(tmp_path: Path, part: str) -> None:
+    for file in zoo.FOLDER.glob("snn-cifar10.*"):
+        shutil.copy(file, tmp_path)
+    path = tmp_path / f"snn-cifar10.{part}"
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(WeightsError, match="SHA-256"):
+        zoo.load("snn-cifar10", tmp_path) if part == "safetensors" else zoo.nature("snn-cifar10", tmp_path)
+
+
+def test_a_missing_file_is_said(tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match="cannot be read"):
+        zoo.card("snn-cifar10", tmp_path)
+    shutil.copy(zoo.FOLDER / "snn-cifar10.json", tmp_path)
+    with pytest.raises(WeightsError, match="cannot be read"):
+        zoo.load("snn-cifar10", tmp_path)
