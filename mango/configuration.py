@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from mango.errors import InputError, OptionError, StorageError
-from mango.evaluators.base import one_thread
+from mango.evaluators.threads import one_thread
 from mango.optimizers import Optimizer, make_optimizer
 from mango.space import Codes, SearchSpace
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from mango.configuration import Configuration, check_source, compact, here
 from mango.errors import InputError, ReplayError
-from mango.evaluators.base import one_thread
+from mango.evaluators.threads import one_thread
 from mango.ledger import Ledger
 from mango.optimizers import Optimizer
 from mango.optimizers.base import Floats

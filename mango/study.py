@@ -16,7 +16,8 @@ from numpy.typing import ArrayLike
 
 from mango.configuration import Configuration, check_source, space_of
 from mango.errors import InputError, OptionError, ReplayError, StorageError, StudyError, StudyFinished, TellError
-from mango.evaluators.base import Evaluator, one_thread
+from mango.evaluators.base import Evaluator
+from mango.evaluators.threads import one_thread
 from mango.ledger import Change, Ledger, told
 from mango.optimizers.base import Optimizer, ranking
 from mango.replay import Live, rebuild, verify

@@ -8,10 +8,7 @@ and every evaluation runs on one thread: the same study has the same values, bit
 from __future__ import annotations
 
 import contextlib
-import functools
 import inspect
-import os
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from types import TracebackType
@@ -19,9 +16,9 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import ThreadpoolController
 
 from mango.errors import InputError, MangoError, OptionError, TargetError
+from mango.evaluators.threads import one_thread
 from mango.trial import Result, Trial
 
 if TYPE_CHECKING:
@@ -176,29 +173,6 @@ def build(generator: Generator | str, target: Target | str) -> tuple[Generator, 
     return generator, target
 
 
-@contextlib.contextmanager
-def one_thread() -> Iterator[None]:
-    """Within it, BLAS and OpenMP (torch) use one thread; sums over threads would round by their number."""
-    modules = len(sys.modules)
-    known = _thread_pools(modules)
-    wanted = os.environ.get("OMP_NUM_THREADS")
-    os.environ["OMP_NUM_THREADS"] = "1"  # for what is first imported within, which reads it then
-    try:
-        with known.limit(limits=1):
-            yield
-    finally:
-        if wanted is None:
-            del os.environ["OMP_NUM_THREADS"]
-        else:
-            os.environ["OMP_NUM_THREADS"] = wanted
-        if len(sys.modules) != modules:
-            before = {library.filepath for library in known.lib_controllers}
-            threads = int(wanted) if wanted and wanted.isdigit() else os.cpu_count() or 1
-            for library in _thread_pools(len(sys.modules)).lib_controllers:
-                if library.filepath not in before:
-                    library.set_num_threads(threads)
-
-
 def whole_number(name: str, value: int) -> int:
     """The value, where it is a whole number >= 1.
 
@@ -214,12 +188,6 @@ def span(trials: Sequence[Trial]) -> str:
     """How messages name a chunk: ``trial 3``, ``trials 10 to 19``."""
     numbers = [trial.number for trial in trials]
     return f"trial {numbers[0]}" if len(numbers) == 1 else f"trials {min(numbers)} to {max(numbers)}"
-
-
-@functools.lru_cache(maxsize=1)
-def _thread_pools(_modules: int) -> ThreadpoolController:
-    """Of the libraries loaded by now; looking for them takes milliseconds, so only once new modules have come."""
-    return ThreadpoolController()
 
 
 @contextlib.contextmanager

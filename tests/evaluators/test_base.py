@@ -1,17 +1,13 @@
 import itertools
 import math
-import os
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from threadpoolctl import threadpool_info
 
 from mango.errors import InputError, OptionError, TargetError, UnknownName
-from mango.evaluators.base import Chunks, build, evaluate, one_thread
+from mango.evaluators.base import Chunks, build, evaluate
 from mango.trial import Trial, TrialState
 from tests.evaluators.subjects import Answering, Bowl, Plain, Raising, trials
 
@@ -170,30 +166,3 @@ def test_names_are_made(tmp_path, monkeypatch):
         build(Plain(), "sfere")
     with pytest.raises(InputError, match="target 'my_wrong_subjects:bowl' could not be made: KeyError: 'weights'"):
         build(Plain(), "my_wrong_subjects:bowl")
-
-
-def test_one_thread_holds_inside_and_only_inside():
-    def threads():
-        return [library["num_threads"] for library in threadpool_info()]
-
-    before = threads()
-    assert before, "numpy brings a BLAS that threadpoolctl knows"
-    with one_thread():
-        assert set(threads()) == {1}
-    assert threads() == before
-
-
-@pytest.mark.slow
-def test_one_thread_holds_for_what_is_first_imported_within():
-    code = (
-        "import os, sys\n"
-        "from mango.evaluators.base import one_thread\n"
-        "assert 'torch' not in sys.modules\n"
-        "with one_thread():\n"
-        "    import torch\n"
-        "    print(torch.get_num_threads())\n"
-        "print(torch.get_num_threads(), 'OMP_NUM_THREADS' in os.environ)\n"
-    )
-    environment = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
-    assert done.stdout.split() == ["1", str(os.cpu_count()), "False"]
