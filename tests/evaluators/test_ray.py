@@ -92,7 +92,8 @@ def test_a_trial_that_always_kills_has_failed_alone():
     assert failed[0].reason.startswith("given up after the death of 4 workers: The actor is dead")
     assert "\n" not in failed[0].reason
     assert [r.number for r in results] == list(range(40))
-    assert next(numbers for numbers in together if 13 in numbers)[-10:] == list(range(10, 20))
+    numbers = next(numbers for numbers in together if 13 in numbers)
+    assert numbers[numbers.index(10) :][:10] == list(range(10, 20)), "its chunk comes back whole"
 
 
 def test_idle_workers_that_died_cost_a_chunk_one_death_in_all():
@@ -118,11 +119,13 @@ def kill(actor):
             ray.get(actor.ready.remote())
 
 
+@pytest.mark.slow
 def test_a_trial_over_the_time_limit_has_failed():
-    with RayEvaluator(Plain(), Hanging(), workers=1, chunk=1, time_limit=1.0) as evaluator:
+    # What answers at once must do so within the limit in one of three tries, on however busy a machine.
+    with RayEvaluator(Plain(), Hanging(), workers=1, chunk=1, time_limit=5.0) as evaluator:
         results, _ = answer_all(evaluator, trials(3, marked=[1]))
     assert [r.status for r in results] == [TrialState.DONE, TrialState.FAILED, TrialState.DONE]
-    assert results[1].reason == "given up after the death of 3 workers: it took longer than 1 s"
+    assert results[1].reason == "given up after the death of 3 workers: it took longer than 5 s"
 
 
 def test_collect_waits_no_longer_than_asked_and_close_ends_what_hangs():
