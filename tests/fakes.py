@@ -68,11 +68,15 @@ class Raising(Unit):
         raise RuntimeError("the electrode fell out")
 
 
-class Slow(Unit):
-    """Takes as many seconds for each stimulus as SLOW says."""
+class Stuck(Unit):
+    """Where the environment has STUCK, answers once, and then waits to be interrupted."""
+
+    calls = 0
 
     def respond(self, stimuli):
-        time.sleep(float(os.environ.get("SLOW", "0.05")) * len(stimuli))
+        self.calls += 1
+        if self.calls > 1 and "STUCK" in os.environ:
+            time.sleep(3600)
         return super().respond(stimuli)
 
 

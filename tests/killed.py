@@ -1,7 +1,8 @@
 """The process that tests/test_kill.py kills: a search whose target writes down every evaluation.
 
-Run as ``python tests/killed.py FOLDER OPTIMIZER SECONDS``; it creates the study in FOLDER, or resumes it, and prints
-``ready`` before its first evaluation.
+Run as ``python tests/killed.py FOLDER OPTIMIZER [LIFE]``; it creates the study in FOLDER, or resumes it, and prints
+``ready`` before its first evaluation. Where LIFE is given, it is slow, and after so many evaluations it waits to be
+killed: however late the kill comes, the search has not ended.
 """
 
 from __future__ import annotations
@@ -15,24 +16,29 @@ import numpy as np
 
 from mango import LocalEvaluator, Result, Study, make_generator, make_target, run
 
-BUDGET, BATCH, CHUNK = 400, 20, 10
+BUDGET, BATCH, CHUNK = 500, 20, 10
+SECONDS = 0.01  # each evaluation, where a life is given
 
 
-class Slow:
-    """The benchmark function, with a pause for each evaluation; its first act is to write down what it was shown."""
+class Mortal:
+    """The benchmark function; its first act is to write down what it was shown."""
 
-    def __init__(self, folder: Path, seconds: float) -> None:
+    def __init__(self, folder: Path, life: int | None) -> None:
         self.log = (folder / "evaluated").open("ab", buffering=0)
-        self.seconds = seconds
+        self.life = life
         self.target = make_target("rastrigin")
 
     def respond(self, stimuli: np.ndarray, seeds: np.ndarray | None = None) -> Any:  # noqa: ARG002
+        if self.life == 0:
+            time.sleep(3600)
         self.log.write(np.ascontiguousarray(stimuli).tobytes())
-        time.sleep(self.seconds * len(stimuli))
+        if self.life is not None:
+            time.sleep(SECONDS * len(stimuli))
+            self.life -= len(stimuli)
         return self.target.respond(stimuli)
 
 
-def main(folder: Path, optimizer: str, seconds: float) -> None:
+def main(folder: Path, optimizer: str, life: int | None = None) -> None:
     generator = make_generator("identity:box:6")
     url = f"sqlite:///{folder}/study.db"
     if (folder / "study.db").exists():
@@ -45,9 +51,9 @@ def main(folder: Path, optimizer: str, seconds: float) -> None:
         acknowledged.write(b"".join(np.array([r.number, r.value]).tobytes() for r in results))
 
     print("ready", flush=True)
-    with study, LocalEvaluator(generator, Slow(folder, seconds), chunk=CHUNK) as evaluator:
+    with study, LocalEvaluator(generator, Mortal(folder, life), chunk=CHUNK) as evaluator:
         run(study, evaluator, callbacks=[note])
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2], float(sys.argv[3]))
+    main(Path(sys.argv[1]), sys.argv[2], *map(int, sys.argv[3:]))

@@ -14,16 +14,16 @@ import pytest
 from mango.storage import Store
 from mango.study import Study, verify
 from mango.trial import TrialState
-from tests.killed import BUDGET, CHUNK
+from tests.killed import BUDGET, CHUNK, SECONDS
 
 SCRIPT = Path(__file__).with_name("killed.py")
 KILLS = 20
-SECONDS = 0.01  # each evaluation; the whole search takes at least 4 s, and the kills come within 3.6 s of it
+LIFE = 2 * CHUNK  # evaluations at most before each kill, so that all kills together leave some of the budget
 
 
-def _start(folder: Path, optimizer: str, seconds: float) -> subprocess.Popen[str]:
+def _start(folder: Path, optimizer: str, *life: int) -> subprocess.Popen[str]:
     folder.mkdir(exist_ok=True)
-    command = [sys.executable, str(SCRIPT), str(folder), optimizer, str(seconds)]
+    command = [sys.executable, str(SCRIPT), str(folder), optimizer, *map(str, life)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
 
@@ -50,15 +50,15 @@ def _told(folder: Path) -> dict[int, str]:
 @pytest.mark.parametrize("optimizer", ["cma", "tt"])
 def test_twenty_kills_change_nothing(optimizer: str, tmp_path: Path) -> None:
     whole, killed = tmp_path / "whole", tmp_path / "killed"
-    _wait(_start(whole, optimizer, 0.0))
+    _wait(_start(whole, optimizer))
     rng = np.random.default_rng(2024)
     told: dict[int, str] = {}
     for _ in range(KILLS):
-        process = _start(killed, optimizer, SECONDS)
+        process = _start(killed, optimizer, LIFE)
         with process:
             assert process.stdout is not None
             assert process.stdout.readline() == "ready\n"
-            time.sleep(rng.uniform(0, 4 * 0.9 / KILLS))
+            time.sleep(rng.uniform(0, LIFE * SECONDS))
             process.kill()
         assert process.returncode == -9
         now = _told(killed)
@@ -67,7 +67,7 @@ def test_twenty_kills_change_nothing(optimizer: str, tmp_path: Path) -> None:
         for number, value in _rows(killed, "acknowledged", 2):
             assert told[int(number)] == repr(float(value))
     assert len(told) < BUDGET
-    _wait(_start(killed, optimizer, 0.0))
+    _wait(_start(killed, optimizer))
 
     studies = [Study.resume(None, storage=f"sqlite:///{folder}/study.db") for folder in (whole, killed)]
     expected, found = (study.trials() for study in studies)

@@ -1,4 +1,5 @@
 import io
+import math
 
 from rich.console import Console
 
@@ -20,7 +21,8 @@ def test_news_say_what_is_known():
     assert live.news(Progress("u", "searching", 0, 36000, -3.0, 1.0)) == "best \u22123.000, 1/s, 10:00:00 left"
 
 
-def test_without_a_terminal_lines_are_few():
+def test_without_a_terminal_lines_are_few(monkeypatch):
+    monkeypatch.setattr(live, "EVERY", math.inf)
     steps = [Progress("u", "searching", i, 100, 0.5, 1.0) for i in range(0, 101, 10)]
     lines = said(Progress("u", "starting"), *steps).splitlines()
     assert [line.split(",")[0] for line in lines] == ["u: starting", "u: searching 0/100", "u: searching 100/100"]

@@ -57,7 +57,7 @@ def test_the_result_is_that_of_the_trials(done):
     assert result["evaluations"] == 60
     assert Unit().respond(Tiles().decode(np.array([result["best_code"]])))[0][0] == result["best_value"]
     assert all(row["asked_at"] <= row["told_at"] and row["state"] == "done" and row["repeats"] == 1 for row in rows)
-    assert 0 < result["seconds_target"] < result["seconds"] < 60
+    assert 0 < result["seconds_target"] < result["seconds"]
     assert 0 < result["seconds_optimizer"] < result["seconds"]
     assert result["naturalness"] == 100 - sum(result["best_code"])
 
