@@ -171,6 +171,4 @@ class StudyMachine(RuleBasedStateMachine):
 
 
 TestStudyMachine = StudyMachine.TestCase
-TestStudyMachine.settings = settings(
-    max_examples=20, stateful_step_count=20, deadline=None, suppress_health_check=list(HealthCheck)
-)
+TestStudyMachine.settings = settings(max_examples=20, stateful_step_count=20, suppress_health_check=list(HealthCheck))

@@ -10,7 +10,7 @@ from mango.optimizers.axes import GridAxes, whole
 from mango.space import SearchSpace
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(powers=st.lists(st.integers(1, 6), min_size=1, max_size=5), seed=st.integers(0, 100))
 def test_binary_digits_and_back(powers: list[int], seed: int) -> None:
     levels = 2 ** np.array(powers)

@@ -185,7 +185,6 @@ def test_any_order_of_events(name: str, where: str) -> None:
         settings=settings(
             max_examples=12,
             stateful_step_count=20,
-            deadline=None,
             derandomize=True,
             suppress_health_check=list(HealthCheck),
         ),

@@ -75,7 +75,7 @@ def probabilities(made: Train) -> dict[tuple[int, ...], float]:
     }
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(
     sizes=st.lists(st.integers(1, 5), min_size=1, max_size=5),
     rank=st.sampled_from([1, 3]),
@@ -154,7 +154,7 @@ def test_sampling_frequencies_are_the_probabilities(sizes: list[int]) -> None:
         assert abs(found[row] / count - p) < 5 * np.sqrt(p * (1 - p) / count) + 1e-6
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(size=st.integers(1, 70), zeros=st.integers(0, 60), seed=st.integers(0, 1000))
 def test_points_of_no_probability_are_never_drawn(size: int, zeros: int, seed: int) -> None:
     made = train([size], 3, seed, kind=np.float32)

@@ -18,7 +18,7 @@ def made(sizes: list[int], rank: int, seed: int = 0) -> CrossSweep:
     return CrossSweep(np.array(sizes), rank, np.stack([rng.integers(0, n, rank) for n in sizes], axis=1))
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(sizes=st.lists(st.integers(1, 6), min_size=1, max_size=5), rank=st.integers(1, 4), seed=st.integers(0, 999))
 def test_blocks_are_distinct_tuples_through_every_point_of_the_axis(sizes: list[int], rank: int, seed: int) -> None:
     sweep, rng = made(sizes, rank, seed), np.random.default_rng(seed)
