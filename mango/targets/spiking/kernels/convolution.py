@@ -1,0 +1,172 @@
+"""Convolution of spikes, event by event, in the order in which torch adds: the same bits as ``F.conv2d``.
+
+A spike adds its weights to the outputs around it and no spike adds nothing, so that a sum over few spikes is exactly
+the sum that torch makes over all inputs, as long as the terms come in the same order. torch (oneDNN) takes the input
+channels in blocks; within a block it goes over kernel row, kernel column and channel; the sums of the blocks, each
+from 0, are added one after another. How long a block is and where the bias enters depends on processor and layout:
+`order_of` finds out on probes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from mango.errors import InputError
+from mango.targets.spiking.kernels.backend import kernels
+from mango.targets.spiking.kernels.trains import LANES, expect, groups_of, pack
+
+WIDEST = 4  # groups of 16 output channels whose sums are held in registers
+BLOCKS = (16, 8, 32, 64)  # lengths of a block of input channels that are tried, beside the whole
+DENSITIES = (0.02, 0.2, 0.7)  # shares of spikes of the probes
+
+
+@dataclass(frozen=True)
+class Order:
+    """In which a sum over a window is made.
+
+    Attributes:
+        block: input channels that are summed before the next ones.
+        bias_first: whether the bias is added to the first block's sum, or after the last.
+    """
+
+    block: int
+    bias_first: bool
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A layer's weights, laid out for the kernels.
+
+    Attributes:
+        weights: ``(tiles, blocks, KH, KW, block, width)``, width output channels at a time; zeros fill up.
+        bias: ``(tiles * width,)``.
+        inputs, outputs: channels.
+        order: of the sums.
+    """
+
+    weights: NDArray[np.float32]
+    bias: NDArray[np.float32]
+    inputs: int
+    outputs: int
+    order: Order
+
+
+def prepare(weight: NDArray[np.float32], bias: NDArray[np.float32] | None, order: Order) -> Prepared:
+    """Lays out weights ``(Cout, Cin, KH, KW)`` and bias ``(Cout,)``, once per layer; a copy.
+
+    Raises:
+        InputError: other shapes, or weights that are not finite, for which no spike is not nothing.
+    """
+    if weight.ndim != 4 or (bias is not None and bias.shape != weight.shape[:1]):
+        raise InputError(
+            "expected weights (Cout, Cin, KH, KW) and bias (Cout,); "
+            f"got {weight.shape}{'' if bias is None else f' and {bias.shape}'}"
+        )
+    if not np.isfinite(weight).all() or not (bias is None or np.isfinite(bias).all()):
+        raise InputError("expected finite weights; these hold NaN or infinity")
+    if order.block < 1:
+        raise InputError(f"expected a block of at least 1 input channel; got {order.block}")
+    outputs, inputs, kh, kw = weight.shape
+    block = min(order.block, inputs)
+    groups = groups_of(outputs)
+    tiles = -(-groups // WIDEST)
+    width = -(-groups // tiles) * LANES
+    blocks = -(-inputs // block)
+    padded = np.zeros((tiles * width, blocks * block, kh, kw), np.float32)
+    padded[:outputs, :inputs] = weight
+    laid = padded.reshape(tiles, width, blocks, block, kh, kw).transpose(0, 2, 4, 5, 3, 1)
+    biases = np.zeros(tiles * width, np.float32)
+    biases[:outputs] = 0 if bias is None else bias
+    return Prepared(np.ascontiguousarray(laid), biases, inputs, outputs, order)
+
+
+def spike_convolution(
+    words: NDArray[np.uint16],
+    prepared: Prepared,
+    stride: tuple[int, int] = (1, 1),
+    padding: tuple[int, int] = (0, 0),
+) -> NDArray[np.float32]:
+    """Convolution of packed spikes ``(T, n, H, W, groups)``: ``(T, n, H', W', Cout)``.
+
+    Raises:
+        InputError: spikes of another kind or of other channels, or a kernel larger than the padded image.
+    """
+    expect("words", words, np.uint16, 5)
+    steps, images, *size, groups = words.shape
+    if groups != groups_of(prepared.inputs):
+        raise InputError(f"expected words of {groups_of(prepared.inputs)} groups of 16 channels; got {groups}")
+    place = _outputs(size, prepared, stride, padding)
+    out = np.empty((steps * images, *place, prepared.outputs), np.float32)
+    kernels().convolve(
+        words.reshape(-1, *size, groups),
+        prepared.weights,
+        prepared.bias,
+        prepared.order.bias_first,
+        stride,
+        padding,
+        out,
+    )
+    return out.reshape(steps, images, *place, prepared.outputs)
+
+
+def order_of(
+    weight: Tensor,
+    bias: Tensor | None,
+    size: tuple[int, int],
+    stride: tuple[int, int] = (1, 1),
+    padding: tuple[int, int] = (0, 0),
+    *,
+    images: int = 2,
+    channels_last: bool = False,
+) -> Order | None:
+    """The order in which torch adds in this convolution, on this machine; None where none of the known ones fits.
+
+    Args:
+        weight: of the layer.
+        bias: of the layer.
+        size: height and width of its input.
+        stride: of the layer.
+        padding: of the layer.
+        images: in a batch; torch may add otherwise for one image.
+        channels_last: whether torch is given its input so.
+    """
+    inputs = weight.shape[1]
+    weights, biases = weight.numpy(), None if bias is None else bias.numpy()
+    layout = torch.channels_last if channels_last else torch.contiguous_format
+    generator = torch.Generator().manual_seed(0)
+    probes, answers = [], []
+    for density in DENSITIES:
+        spikes = (torch.rand(images, inputs, *size, generator=generator) < density).float()
+        probes.append(pack(spikes.permute(0, 2, 3, 1).numpy())[None])
+        out = F.conv2d(spikes.contiguous(memory_format=layout), weight.contiguous(memory_format=layout), bias,
+                       stride=stride, padding=padding)  # fmt: skip
+        answers.append(out.permute(0, 2, 3, 1).numpy())
+    lengths = dict.fromkeys([*(block for block in BLOCKS if block < inputs), inputs])
+    for block, first in product(lengths, (True, False)):
+        order = Order(block, first)
+        prepared = prepare(weights, biases, order)
+        if all(
+            np.array_equal(spike_convolution(probe, prepared, stride, padding)[0], answer)
+            for probe, answer in zip(probes, answers, strict=True)
+        ):
+            return order
+    return None
+
+
+def _outputs(size: list[int], prepared: Prepared, stride: tuple[int, int], padding: tuple[int, int]) -> tuple[int, int]:
+    kernel = prepared.weights.shape[2:4]
+    if min(stride) < 1 or min(padding) < 0:
+        raise InputError(f"expected stride >= 1 and padding >= 0; got {stride} and {padding}")
+    rows, columns = (
+        (n + 2 * pad - k) // step + 1 for n, k, step, pad in zip(size, kernel, stride, padding, strict=True)
+    )
+    if min(rows, columns) < 1:
+        raise InputError(f"a kernel of {kernel} does not fit images of {tuple(size)} padded by {padding}")
+    return rows, columns
