@@ -1,12 +1,14 @@
 # Everything runs in an environment of its own, .venv, in which mango is installed as a user has it: from its wheel.
+# The benchmarks have another, .venv-bench, for the package that they compare with wants an older numpy.
 PYTHON ?= python3
 VENV ?= .venv
 DATA ?=
 UNIT ?= output/cat
 
 BIN := $(VENV)/bin
-TOOLS := $(VENV)/.tools
 READY := $(VENV)/.ready
+BENCH := $(VENV)-bench
+ENVIRONMENTS := $(VENV) $(BENCH)
 SOURCES := $(shell find mango -type f -not -name '*.pyc')
 
 .DEFAULT_GOAL := help
@@ -15,18 +17,18 @@ SOURCES := $(shell find mango -type f -not -name '*.pyc')
 help:  ## show this help
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-6s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-$(TOOLS): pyproject.toml
+$(ENVIRONMENTS:=/.tools): %/.tools: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "mango needs Python 3.11 or newer; name one: make PYTHON=python3.12 ..."; exit 2; }
-	@echo "making the environment $(VENV) (a few minutes, once)"
-	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/pip install --quiet --upgrade "pip>=25.1"
-	@$(BIN)/pip install --quiet . --group dev
+	@echo "making the environment $* (a few minutes, once)"
+	@$(PYTHON) -m venv $*
+	@$*/bin/pip install --quiet --upgrade "pip>=25.1"
+	@$*/bin/pip install --quiet $(if $(filter $(BENCH),$*),".[bench]",. --group dev)
 	@touch $@
 
-$(READY): $(TOOLS) $(SOURCES)
+$(ENVIRONMENTS:=/.ready): %/.ready: %/.tools $(SOURCES)
 	@rm -rf build
-	@$(BIN)/pip install --quiet --no-deps --force-reinstall .
+	@$*/bin/pip install --quiet --no-deps --force-reinstall .
 	@rm -rf build
 	@touch $@
 
@@ -44,9 +46,8 @@ check: $(READY)  ## ruff, mypy, the layers, the dependencies
 	$(BIN)/lint-imports
 	$(BIN)/deptry .
 
-bench: $(READY)  ## measure the overhead beside the peers (ARGS=--smoke for a quick look)
-	$(BIN)/pip install --quiet ".[bench]"
-	$(BIN)/python -m experiments.benchmarks.overhead $(ARGS)
+bench: $(BENCH)/.ready  ## measure the overhead beside the peers (ARGS=--smoke for a quick look)
+	$(BENCH)/bin/python -m experiments.benchmarks.overhead $(ARGS)
 
 train: $(READY)  ## train the networks of the zoo anew, from CIFAR-10: make train DATA=folder
 	@test -n "$(DATA)" || { echo "name the folder that holds CIFAR-10: make train DATA=folder"; exit 2; }
