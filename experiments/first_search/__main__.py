@@ -20,7 +20,8 @@ from experiments.first_search.report import draw, table
 from mango.evaluators import LocalEvaluator
 from mango.generators import make_generator
 from mango.study import Study, run
-from mango.targets.spiking import LAYERS, record
+from mango.targets.spiking import SpikingTarget
+from mango.targets.spiking.cifar10 import LAYERS, network
 
 GENERATOR = "vqvae-cifar10"
 UNITS = 10  # of each hidden layer
@@ -103,7 +104,7 @@ def uniform_maxima() -> dict[str, NDArray[np.float64]]:
     generator = make_generator(GENERATOR)
     labels = np.arange(generator.space.levels[0])
     images = generator.decode(np.repeat(labels[:, None], generator.space.dim, axis=1))
-    return {layer: record(images, layer, "rate").max(0) for layer in LAYERS}
+    return {layer: SpikingTarget(network(), layer).record(images).max(0) for layer in LAYERS}
 
 
 def _file(out: Path, unit: str) -> Path:

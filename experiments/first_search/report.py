@@ -11,7 +11,7 @@ from mango.analysis.figures import Row, summary_png
 from mango.analysis.findings import Shown
 from mango.datasets import CIFAR10_CLASSES
 from mango.generators import make_generator
-from mango.targets.spiking import LAYERS
+from mango.targets.spiking.cifar10 import LAYERS
 
 
 def kind(result: dict[str, Any]) -> str:

@@ -8,7 +8,6 @@ spike, for fewer steps than they will be used with, and learn by surrogate gradi
 
 from __future__ import annotations
 
-from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -20,8 +19,9 @@ from torch.nn import functional as F
 from experiments.train import loop
 from mango import zoo
 from mango.datasets import load_cifar10
-from mango.networks.spiking import BETA, LAYERS, SpikingConvNet, integrate, over_time
-from mango.targets.spiking import MEAN, READOUTS, STD, STEPS, read_out
+from mango.networks.spiking import BETA, LAYERS, SpikingConvNet
+from mango.targets.spiking.cifar10 import PREPROCESS, STEPS, evaluated
+from mango.targets.spiking.engine import over_time
 
 SLOPE = 10.0
 LEAK = 0.07  # (1 - beta) times the mean membrane potential of a neuron that spikes, about 0.7
@@ -69,8 +69,7 @@ def main(argv: list[str] | None = None) -> None:
 
 def normalise(images: Tensor) -> Tensor:
     """Images in [0, 1] to zero mean and unit deviation per colour."""
-    mean, std = (torch.tensor(v, device=images.device).view(3, 1, 1) for v in (MEAN, STD))
-    return ((images - mean) / std).contiguous(memory_format=torch.channels_last)
+    return PREPROCESS(images).contiguous(memory_format=torch.channels_last)
 
 
 def loss(currents: Tensor, y: Tensor) -> Tensor:
@@ -126,20 +125,20 @@ class _Spiking(torch.autograd.Function):
         return (direct.sum(0, keepdim=True) if ctx.constant else direct), None
 
 
-@torch.no_grad()
+READOUTS = ("rate", "current", "membrane", "latency")  # whose figures the zoo keeps
+
+
 def figures(model: SpikingConvNet, images: Tensor, labels: Tensor) -> dict[str, float]:
     """Test accuracy by spike count over 32 steps, equal counts decided by the mean input current."""
-    device = next(model.parameters()).device
+    network = evaluated(model, next(model.parameters()).device)
     right = 0
-    for begin, x in zip(range(0, len(images), 100), loop.batches(images, 100, device), strict=True):
-        currents = _at(model, x, 4)
-        count = integrate(currents, STEPS)[0].sum(0)
-        chosen = (count + 1e-3 * torch.tanh(currents.mean(0))).argmax(1)
-        right += int((chosen.cpu() == labels[begin : begin + 100]).sum())
+    for begin, x in zip(range(0, len(images), 100), loop.batches(images, 100, torch.device("cpu")), strict=True):
+        count, current = network.read_several(x.numpy(), "output", (), ("count", "current"))
+        chosen = (count + 1e-3 * np.tanh(current)).argmax(1)
+        right += int((chosen == labels[begin : begin + 100].numpy()).sum())
     return {"accuracy": right / len(images)}
 
 
-@torch.inference_mode()
 def responses(model: SpikingConvNet, images: Tensor) -> dict[str, NDArray[np.float32]]:
     """What images do to every channel and every neuron, for each read-out.
 
@@ -147,16 +146,15 @@ def responses(model: SpikingConvNet, images: Tensor) -> dict[str, NDArray[np.flo
         ``LAYER.channel.READOUT`` (averaged over space) and, for convolutional layers, ``LAYER.neuron.READOUT``:
         rows are the maximum, the 99.9th percentile, the median, and the share of images without any spike.
     """
-    device = next(model.parameters()).device
+    network = evaluated(model, next(model.parameters()).device)
     parts: dict[str, list[NDArray[np.float32]]] = {}
-    for x in loop.batches(images, 20, device):
-        for layer, currents in zip(LAYERS, model.layers(normalise(x), STEPS), strict=True):
-            for readout in READOUTS:
-                values = read_out(currents, readout)
-                if values.dim() > 2:
-                    parts.setdefault(f"{layer}.neuron.{readout}", []).append(values.cpu().numpy())
-                    values = values.double().flatten(2).mean(2).float()
-                parts.setdefault(f"{layer}.channel.{readout}", []).append(values.cpu().numpy())
+    for x in loop.batches(images, 20, torch.device("cpu")):
+        for layer in LAYERS:
+            for readout, values in zip(READOUTS, network.read_several(x.numpy(), layer, (), READOUTS), strict=True):
+                if values.ndim > 2:
+                    parts.setdefault(f"{layer}.neuron.{readout}", []).append(values.astype(np.float32))
+                    values = values.reshape(*values.shape[:2], -1).mean(2)
+                parts.setdefault(f"{layer}.channel.{readout}", []).append(values.astype(np.float32))
     everything = {name: np.concatenate(part) for name, part in parts.items()}
     silent = {name: (rates == 0).mean(0) for name, rates in everything.items() if name.endswith(".rate")}
     return {
@@ -170,11 +168,6 @@ def responses(model: SpikingConvNet, images: Tensor) -> dict[str, NDArray[np.flo
         ).astype(np.float32)
         for name, values in everything.items()
     }
-
-
-def _at(model: SpikingConvNet, x: Tensor, layer: int) -> Tensor:
-    """Currents of one layer, counted from 1, for images in [0, 1]."""
-    return next(islice(model.layers(normalise(x), STEPS), layer - 1, None))
 
 
 if __name__ == "__main__":

@@ -116,7 +116,7 @@ def _print_several(console: Console, found: Mapping[str, Any], folder: Path) -> 
 
 def _layers() -> dict[str, dict[str, Any]] | str:
     """Units of each layer of the spiking network; a text where its weights are missing."""
-    from mango.targets.spiking import units_of_note
+    from mango.targets.spiking.cifar10 import units_of_note
 
     try:
         return units_of_note()

@@ -6,7 +6,7 @@ Direct coding: the normalised image is the same input current at every step. Eac
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -50,21 +50,6 @@ class SpikingConvNet(nn.Module):
             spikes = module(spikes)
         return spikes
 
-    def layers(self, images: Tensor, steps: int = 32) -> Iterator[Tensor]:
-        """Input currents of the spiking layers one after another, ``(steps or 1, n, ...)``; 1 where constant in time.
-
-        Layer by layer over all time steps, which gives the spikes of `forward`: in a feed-forward network a layer needs
-        only the whole spike train of the layer below, and the first current does not change. A layer is computed when
-        it is asked for, so a caller stops at the depth it needs.
-        """
-        currents = self.currents(1, images)[None]
-        yield currents
-        for layer in range(2, len(LAYERS) + 1):
-            spikes, _ = integrate(currents, steps)
-            flat = self.currents(layer, spikes.flatten(0, 1))
-            currents = flat.view(steps, len(images), *flat.shape[1:])
-            yield currents
-
     def forward(self, images: Tensor, steps: int = 32) -> Tensor:
         """Read-out spikes ``(steps, n, classes)`` of normalised images ``(n, 3, size, size)``, step by step."""
         neurons: list[Any] = [self.get_submodule(name) for name in LAYERS]
@@ -78,40 +63,6 @@ class SpikingConvNet(nn.Module):
                 signal, membranes[i] = neuron(current, membranes[i])
             spikes_out.append(signal)
         return torch.stack(spikes_out)
-
-
-def integrate(currents: Tensor, steps: int, *, reset: bool = True) -> tuple[Tensor, Tensor]:
-    """Spikes and the mean membrane potential of neurons driven by ``currents``.
-
-    The operations are snnTorch's, in its order, ``(beta U + I) - S``, so the spikes are the same.
-
-    Args:
-        currents: ``(steps or 1, ...)``.
-        steps: T.
-        reset: False lets the potential integrate without spikes being subtracted.
-
-    Returns:
-        Spikes ``(steps, ...)`` as 0 and 1, and the potential's mean over time ``(...)``.
-    """
-    membrane = torch.zeros_like(currents[0])
-    total = torch.zeros_like(membrane)
-    spikes = over_time(membrane, steps)
-    spike = torch.zeros_like(membrane)
-    for t in range(steps):
-        membrane.mul_(BETA).add_(currents[t if len(currents) > 1 else 0])
-        if reset:
-            membrane.sub_(spike)
-        spike = torch.gt(membrane, 1.0, out=spikes[t])
-        total.add_(membrane)
-    return spikes, total / steps
-
-
-def over_time(like: Tensor, steps: int) -> Tensor:
-    """An empty ``(steps, *like.shape)`` in which every step lies in memory as ``like`` does, channels last or first."""
-    if like.dim() == 4 and like.is_contiguous(memory_format=torch.channels_last):
-        n, channels, height, width = like.shape
-        return like.new_empty((steps, n, height, width, channels)).permute(0, 1, 4, 2, 3)
-    return like.new_empty((steps, *like.shape))
 
 
 def _neuron() -> snntorch.Leaky:

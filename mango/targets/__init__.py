@@ -6,15 +6,21 @@ A new target is one module and one line of ``TABLE``; modules load when they are
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mango.errors import OptionError
 from mango.plugins import build_from_factory
 
+if TYPE_CHECKING:
+    from torch import nn
+
+    from mango.targets.spiking import SpikingNetwork
+
 TABLE: dict[str, tuple[str, str]] = {
-    "snn-cifar10": ("spiking:make_spiking", "a spiking classifier of CIFAR-10: snn-cifar10:LAYER/UNIT@READOUT"),
+    "snn-cifar10": ("spiking.cifar10:make_spiking", "a spiking classifier of CIFAR-10: snn-cifar10:LAYER/UNIT@READOUT"),
     "sphere": ("functions:make_function", "-sum x^2"),
     "ellipsoid": ("functions:make_function", "-sum 10^(6 i/(d-1)) x_i^2"),
     "rastrigin": ("functions:make_function", "-sum (x^2 - 10 cos 2 pi x + 10)"),
@@ -38,17 +44,36 @@ class Target(Protocol):
         ...
 
 
-def make_target(spec: str) -> Target:
-    """The target that a text such as ``"snn-cifar10:lif2/17@rate"`` names, or a user's own ``module:factory``.
+def make_target(spec: str | nn.Module | SpikingNetwork, **options: Any) -> Target:
+    """The target that a text names, or a unit of a spiking network that is given as an object.
+
+    Args:
+        spec: a text such as ``"snn-cifar10:lif2/17@rate"``; a user's own ``"module:factory"``, where the factory
+            returns a target, or ``"module:factory:LAYER/UNIT@READOUT"``, where it returns a `SpikingNetwork`; or a
+            spiking network of snnTorch, SpikingJelly or Norse itself.
+        options: with a network, ``layer``, ``unit`` and ``readout`` (see `SpikingTarget`), and what `SpikingNetwork`
+            takes: ``steps``, ``stimulus_shape``, ``preprocess``, ``encoder``, ``device``.
 
     Raises:
         UnknownName: no such target, layer, unit class or read-out; the message suggests the nearest.
-        InputError: a unit out of range; the message says the range.
+        InputError: a unit out of range; the message says the range. A network that cannot be evaluated.
+        OptionError: options with a text, or unknown ones.
     """
+    if not isinstance(spec, str):
+        from mango.targets.spiking.make import of_network
+
+        return of_network(spec, options)
+    if options:
+        raise OptionError(f"a target named by a text takes no options; got {', '.join(options)} with {spec!r}")
     family, _, detail = spec.partition(":")
-    if family not in TABLE:
-        built: Target = build_from_factory("target", spec, "respond", TABLE)
-        return built
-    module, _, factory = TABLE[family][0].partition(":")
-    made: Target = getattr(import_module(f"mango.targets.{module}"), factory)(family, detail)
-    return made
+    if family in TABLE:
+        module, _, factory = TABLE[family][0].partition(":")
+        made: Target = getattr(import_module(f"mango.targets.{module}"), factory)(family, detail)
+        return made
+    factory_name, _, place = detail.partition(":")
+    if place:
+        from mango.targets.spiking.make import of_factory
+
+        return of_factory(f"{family}:{factory_name}", place, TABLE)
+    built: Target = build_from_factory("target", spec, "respond", TABLE)
+    return built

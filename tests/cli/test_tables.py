@@ -27,7 +27,7 @@ def test_every_optimizer_is_listed():
 
 
 def test_silent_and_saturated_units_are_marked(monkeypatch):
-    monkeypatch.setattr("mango.targets.spiking.units_of_note", lambda: LAYERS)
+    monkeypatch.setattr("mango.targets.spiking.cifar10.units_of_note", lambda: LAYERS)
     ran = CliRunner().invoke(app, ["list", "targets"], env={"COLUMNS": "120"})
     assert ran.exit_code == 0
     assert all(name in ran.stdout for name in TARGETS)
@@ -40,7 +40,7 @@ def test_missing_weights_do_not_hide_the_other_targets(monkeypatch):
     def missing():
         raise WeightsError("the card cannot be read")
 
-    monkeypatch.setattr("mango.targets.spiking.units_of_note", missing)
+    monkeypatch.setattr("mango.targets.spiking.cifar10.units_of_note", missing)
     ran = CliRunner().invoke(app, ["list", "targets"])
     assert ran.exit_code == 0
     assert "the card cannot be read" in ran.stdout

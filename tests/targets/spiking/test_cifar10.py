@@ -10,23 +10,29 @@ from mango import zoo
 from mango.errors import InputError, MangoError, TargetError, UnknownName
 from mango.networks.spiking import SpikingConvNet
 from mango.targets import make_target
-from mango.targets.spiking import LAYERS, MEAN, READOUTS, STD, STEPS, Unit, parse_unit, record, units_of_note
+from mango.targets.spiking import readouts
+from mango.targets.spiking.cifar10 import LAYERS, PREPROCESS, STEPS, Cifar10Unit, network, units_of_note
 from mango.testing import check_target
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (12, 3, 32, 32)).astype(np.float32) / np.float32(255)
 
 
 @pytest.mark.parametrize(
-    ("text", "unit"),
+    ("text", "layer", "unit", "readout"),
     [
-        ("lif2/17", Unit("lif2", (17,), "rate")),
-        ("lif2/17,3,4@membrane", Unit("lif2", (17, 3, 4), "membrane")),
-        ("output/cat", Unit("output", (3,), "rate")),
-        ("output/9@latency", Unit("output", (9,), "latency")),
+        ("lif2/17", "lif2", (17,), "rate"),
+        ("lif2/17,3,4@membrane", "lif2", (17, 3, 4), "membrane"),
+        ("lif2/*,3,4", "lif2", (None, 3, 4), "rate"),
+        ("lif1/*", "lif1", (None,), "rate"),
+        ("output/cat", "output", (3,), "rate"),
+        ("output/9@latency", "output", (9,), "latency"),
     ],
 )
-def test_names(text: str, unit: Unit) -> None:
-    assert parse_unit(text) == unit
+def test_names(text: str, layer: str, unit: tuple[int | None, ...], readout: str) -> None:
+    target = make_target(f"snn-cifar10:{text}")
+    assert isinstance(target, Cifar10Unit)
+    assert (target.layer, target.unit, target.readout) == (layer, unit, readout)
+    assert make_target(target.name).name == target.name  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(
@@ -35,9 +41,9 @@ def test_names(text: str, unit: Unit) -> None:
         ("lif4/1", UnknownName, "lif1"),
         ("lif2/128", InputError, "0 to 127"),
         ("lif2/1,8,0", InputError, "row 8 is out of range; expected 0 to 7"),
-        ("lif2/1,2", InputError, "channel,row,column"),
+        ("lif2/1,2,3,4", InputError, "3 axes"),
         ("lif2/", InputError, "0 to 127"),
-        ("lif2/-1", InputError, "0 to 127"),
+        ("lif2/-1", InputError, "LAYER/UNIT@READOUT"),
         ("output/kat", UnknownName, "cat"),
         ("output/10", InputError, "0 to 9"),
         ("output/1@rat", UnknownName, "rate"),
@@ -45,7 +51,7 @@ def test_names(text: str, unit: Unit) -> None:
 )
 def test_bad_names_say_what_is_right(text: str, kind: type[MangoError], says: str) -> None:
     with pytest.raises(kind, match=says):
-        parse_unit(text)
+        make_target(f"snn-cifar10:{text}")
 
 
 @pytest.mark.parametrize("spec", ["lif1/3", "lif2/5,1,2@latency", "lif3/7@membrane", "output/cat@current", "output/0"])
@@ -53,32 +59,35 @@ def test_conformance(spec: str) -> None:
     check_target(make_target(f"snn-cifar10:{spec}"), (3, 32, 32))
 
 
-def test_read_outs_equal_a_plain_loop_over_the_steps() -> None:
-    network = zoo.load("snn-cifar10")
-    assert isinstance(network, SpikingConvNet)
-    mean, std = (torch.tensor(v).view(3, 1, 1) for v in (MEAN, STD))
+def test_read_outs_equal_the_network_s_own_loop() -> None:
+    own = zoo.load("snn-cifar10").to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    assert isinstance(own, SpikingConvNet)
     with torch.no_grad():
-        spikes = network((torch.from_numpy(IMAGES) - mean) / std, STEPS)
+        spikes = own(PREPROCESS(torch.from_numpy(IMAGES)).contiguous(memory_format=torch.channels_last), STEPS)
     rates = spikes.mean(0).double().numpy()
     assert rates.max() > 0
-    assert (record(IMAGES, "output", "rate") == rates).all()
+    assert (network().read(IMAGES, "output", (), "rate") == rates).all()
     first = np.where(spikes.any(0), spikes.argmax(0) + 1, STEPS + 1)
-    assert (record(IMAGES, "output", "latency") == -first).all()
+    assert (network().read(IMAGES, "output", (), "latency") == -first).all()
 
 
 @pytest.mark.parametrize("layer", LAYERS)
 def test_one_unit_is_its_part_of_the_record(layer: str) -> None:
-    for readout in READOUTS:
+    for readout in readouts.TABLE:
         target = make_target(f"snn-cifar10:{layer}/2@{readout}")
         answer = target.respond(IMAGES)
         values = answer[0] if isinstance(answer, tuple) else answer
-        assert values == pytest.approx(record(IMAGES, layer, readout)[:, 2], abs=1e-6)
+        assert values == pytest.approx(target.record(IMAGES)[:, 2], abs=1e-6)  # type: ignore[attr-defined]
 
 
 def test_a_neuron_is_its_part_of_the_channel() -> None:
-    rates = record(IMAGES, "lif3", "rate", neurons=True)
+    rates = network().read(IMAGES, "lif3", (), "rate")
     answer = make_target("snn-cifar10:lif3/4,1,3").respond(IMAGES)
     assert (np.asarray(answer[0]) == rates[:, 4, 1, 3]).all()
+    place = make_target("snn-cifar10:lif3/*,1,3").respond(IMAGES)
+    assert np.asarray(place[0]) == pytest.approx(rates[:, :, 1, 3].mean(1))
+    whole = make_target("snn-cifar10:lif3/*").respond(IMAGES)
+    assert np.asarray(whole[0]) == pytest.approx(rates.mean((1, 2, 3)))
 
 
 def test_keys_order_equal_rates_by_the_input_current() -> None:

@@ -1,0 +1,217 @@
+"""A feed-forward spiking network evaluated layer by layer over all its time steps, with the spikes of its own loop.
+
+A layer needs only the whole spike train of the layer below, so each operation is called once for all steps. What lies
+before the first neuron sees the same input at every step and is computed once. Nothing is computed that the layer of
+interest does not need.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from mango.targets.spiking.graph import IMAGE, Graph, Node
+from mango.targets.spiking.packages import Neuron
+from mango.targets.spiking.packed import Convolution, Packed
+
+ROWS = 4  # with fewer, matrix products round otherwise than with any larger number
+MEMORY = 64 * 2**20  # bytes of one operation's output over all steps; more images than that allows are split
+
+
+class Engine:
+    """Evaluates a graph.
+
+    Args:
+        graph: of one time step.
+        neurons: by name.
+        steps: T.
+        time_axis: whether the operations take ``(steps, n, ...)`` rather than ``(n, ...)``.
+        repeats: names of operations that repeat the image over the steps, where the network does so itself.
+        kernels: whether spikes are kept packed and convolved event by event, where that gives the same bits.
+        channels_last: how the network's own loop lays out images in memory.
+    """
+
+    def __init__(
+        self,
+        graph: Graph,
+        neurons: Mapping[str, Neuron],
+        steps: int,
+        *,
+        time_axis: bool = False,
+        repeats: Sequence[str] = (),
+        kernels: bool = False,
+        channels_last: bool = False,
+    ) -> None:
+        self._neurons, self._steps, self._time_axis, self._repeats = neurons, steps, time_axis, frozenset(repeats)
+        self._plans = {node.name: graph.up_to(node.name) for node in graph.nodes if node.neuron}
+        self._input = {node.name: node.inputs[0] for node in graph.nodes if node.neuron}
+        self._kernels, self._channels_last = kernels, channels_last
+        self._convolutions: dict[str, Convolution | None] = {}  # None: torch does it
+        self._elements = 1  # of the largest output per image and step, as far as seen
+
+    @torch.inference_mode()
+    def currents(self, inputs: Tensor, layer: str) -> Tensor:
+        """Input currents of a layer, ``(steps, n, ...)``, or ``(1, n, ...)`` where they do not change.
+
+        Args:
+            inputs: ``(1, n, ...)`` where the input is the same at every step, else ``(steps, n, ...)``.
+            layer: name of a neuron.
+        """
+        n = inputs.shape[1]
+        if self._time_axis and any(node.counts for node in self._plans[layer]):  # such a network is shown all at once
+            values = {IMAGE: self._shown(inputs)}
+            self._run(self._plans[layer], values, {self._input[layer]})
+            return values[self._input[layer]].over_time[:, :n]
+        prefix, rest = self._split(layer, constant=len(inputs) == 1)
+        values = {IMAGE: self._shown(inputs)}
+        needed = {name for node in rest for name in node.inputs} | {self._input[layer]}
+        self._run(prefix, values, needed)
+        if not rest:
+            return values[self._input[layer]].over_time[:, :n]
+        kept = {name: value for name, value in values.items() if name in needed}
+        parts = []
+        size = max(1, MEMORY // (4 * self._steps * self._elements))
+        for begin in range(0, n, size):
+            some = {name: value.images(begin, min(begin + size, n)) for name, value in kept.items()}
+            self._run(rest, some, {self._input[layer]})
+            parts.append(some[self._input[layer]].over_time)
+        return torch.cat(parts, 1) if len(parts) > 1 else parts[0]
+
+    def _split(self, layer: str, *, constant: bool) -> tuple[list[Node], list[Node]]:
+        """Operations before the first neuron, whose outputs do not change over time, and the others."""
+        if not constant:
+            return [], list(self._plans[layer])
+        prefix, rest, still = list[Node](), list[Node](), {IMAGE}
+        for node in self._plans[layer]:
+            if not node.neuron and still.issuperset(node.inputs):
+                still.add(node.name)
+                prefix.append(node)
+            else:
+                rest.append(node)
+        return prefix, rest
+
+    def _shown(self, inputs: Tensor) -> _Value:
+        n = inputs.shape[1]
+        if n < ROWS and len(inputs) == 1:
+            inputs = inputs[:, torch.arange(ROWS) % n]
+        return _Value(still=inputs[0]) if self._repeats else _Value(inputs)
+
+    def _run(self, nodes: Sequence[Node], values: dict[str, _Value], keep: set[str]) -> None:
+        """Adds the nodes' outputs; forgets what nobody needs any more, but for those to keep."""
+        last = {name: i for i, node in enumerate(nodes) for name in node.inputs}
+        for i, node in enumerate(nodes):
+            given = [values[name] for name in node.inputs]
+            values[node.name] = self._fired(node, given[0]) if node.neuron else self._called(node, given)
+            for name in set(node.inputs):
+                if last[name] == i and name not in keep:
+                    del values[name]
+
+    def _called(self, node: Node, given: Sequence[_Value]) -> _Value:
+        """An operation's output over all steps."""
+        if self._kernels and isinstance(node.module, nn.Conv2d) and given[0].packed is not None:
+            convolution = self._convolution(node, given[0].packed)
+            if convolution is not None:
+                return self._grown(convolution(given[0].packed))
+        steps = max((len(value.tensor) for value in given if value.tensor is not None), default=0)
+        if node.counts and not self._time_axis:
+            return _Value(counts=True)
+        if not steps:
+            answer = node.call(*(value.still for value in given))
+            return _Value(answer[:1]) if node.name in self._repeats else _Value(still=answer)
+        if self._time_axis:
+            answer = node.call(*(value.expanded(steps) for value in given))
+            return _Value(answer) if _leads(answer, steps) else _Value(still=answer)
+        rows = steps * next(value.tensor.shape[1] for value in given if value.tensor is not None)
+        answer = node.call(*(value.folded(steps, rows) for value in given))
+        if not _leads(answer, rows):
+            return _Value(still=answer)
+        return self._grown(answer.unflatten(0, (steps, -1)))
+
+    def _grown(self, tensor: Tensor) -> _Value:
+        self._elements = max(self._elements, tensor[0, 0].numel())
+        return _Value(tensor)
+
+    def _convolution(self, node: Node, spikes: Packed) -> Convolution | None:
+        """The convolution of spikes, found out when it is first needed; None where torch has to do it."""
+        if node.name not in self._convolutions:
+            self._convolutions[node.name] = Convolution.of(node.module, spikes, ROWS, self._channels_last)
+        return self._convolutions[node.name]
+
+    def _fired(self, node: Node, given: _Value) -> _Value:
+        """A neuron's spikes, ``(steps, n, ...)``."""
+        neuron, currents = self._neurons[node.name], given.over_time
+        if self._kernels and neuron.dynamics is not None and currents.dim() in (3, 5):
+            return _Value(packed=Packed.of(currents, neuron.dynamics, self._steps))
+        return _Value(integrate(neuron, currents, self._steps)[0])
+
+
+def integrate(neuron: Neuron, currents: Tensor, steps: int) -> tuple[Tensor, Tensor]:
+    """Spikes ``(steps, n, ...)`` and the mean membrane potential ``(n, ...)``, by the package's own code.
+
+    Args:
+        neuron: is reset before and after.
+        currents: ``(steps or 1, n, ...)``.
+        steps: T.
+    """
+    neuron.reset()
+    spikes, total = None, torch.zeros_like(currents[0])
+    for t in range(steps):
+        spike, membrane = neuron.step(currents[t if len(currents) > 1 else 0])
+        if spikes is None:
+            spikes = over_time(spike, steps)
+        spikes[t] = spike
+        total += membrane
+    neuron.reset()
+    assert spikes is not None
+    return spikes, total / steps
+
+
+class _Value:
+    """What an operation gave: a tensor ``(steps or 1, n, ...)``, the number of images, or what has no time axis."""
+
+    def __init__(
+        self, tensor: Tensor | None = None, *, still: Any = None, packed: Packed | None = None, counts: bool = False
+    ) -> None:
+        self._tensor, self.still, self.packed, self.counts = tensor, still, packed, counts
+
+    @property
+    def tensor(self) -> Tensor | None:
+        return self._tensor if self.packed is None else self.packed.tensor
+
+    @property
+    def over_time(self) -> Tensor:
+        if self.tensor is None:
+            raise TypeError("a neuron is driven by something that does not follow the images")
+        return self.tensor
+
+    def expanded(self, steps: int) -> Any:
+        """With so many steps."""
+        tensor = self.tensor
+        if tensor is None or len(tensor) == steps:
+            return self.still if tensor is None else tensor
+        return tensor.expand(steps, *tensor.shape[1:])
+
+    def folded(self, steps: int, rows: int) -> Any:
+        """With the steps as further images."""
+        if self.counts:
+            return rows
+        return self.still if self.tensor is None else self.expanded(steps).flatten(0, 1)
+
+    def images(self, begin: int, end: int) -> _Value:
+        """Of some images only."""
+        return self if self._tensor is None else _Value(self._tensor[:, begin:end])
+
+
+def _leads(answer: Any, rows: int) -> bool:
+    return isinstance(answer, Tensor) and answer.dim() > 0 and len(answer) == rows
+
+
+def over_time(like: Tensor, steps: int) -> Tensor:
+    """An empty ``(steps, *like.shape)`` in which every step lies in memory as ``like`` does, channels last or first."""
+    if like.dim() == 4 and like.is_contiguous(memory_format=torch.channels_last):
+        n, channels, height, width = like.shape
+        return like.new_empty((steps, n, height, width, channels)).permute(0, 1, 4, 2, 3)
+    return like.new_empty((steps, *like.shape))

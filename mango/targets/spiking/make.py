@@ -1,0 +1,55 @@
+"""Makes targets of spiking networks that a user brings: as an object, or from a factory."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from torch import nn
+
+from mango.errors import InputError, OptionError
+from mango.plugins import build_from_factory
+from mango.targets.spiking.network import SpikingNetwork
+from mango.targets.spiking.target import SpikingTarget, parse_place
+
+OF_TARGET = ("layer", "unit", "readout")
+
+
+def of_network(network: nn.Module | SpikingNetwork, options: Mapping[str, Any]) -> SpikingTarget:
+    """A unit of a network.
+
+    Raises:
+        OptionError: an option that neither the target nor the network takes; no ``steps``.
+        InputError: no spiking network.
+    """
+    place = {name: value for name, value in options.items() if name in OF_TARGET}
+    rest = {name: value for name, value in options.items() if name not in OF_TARGET}
+    if isinstance(network, SpikingNetwork):
+        if rest:
+            raise OptionError(f"a SpikingNetwork has its options already; got {', '.join(rest)}")
+        return SpikingTarget(network, **place)
+    if not isinstance(network, nn.Module):
+        raise InputError(f"expected the name of a target or a spiking network (a torch module); got {network!r}")
+    known = list(inspect.signature(SpikingNetwork).parameters)[1:]
+    unknown = [name for name in rest if name not in known]
+    if unknown or "steps" not in rest:
+        raise OptionError(
+            f"a target of a network takes {', '.join((*OF_TARGET, *known))}, of which steps is needed; "
+            f"got {', '.join(options) or 'none'}"
+        )
+    return SpikingTarget(SpikingNetwork(network, **rest), **place)
+
+
+def of_factory(spec: str, place: str, known: Iterable[str]) -> SpikingTarget:
+    """A unit, ``LAYER/UNIT@READOUT``, of the `SpikingNetwork` that ``module:factory`` returns.
+
+    Raises:
+        UnknownName: no such module, factory, layer or read-out.
+        InputError: the factory returned something else; a unit out of range.
+    """
+    network = build_from_factory("network", spec, "read_several", known)
+    layer, unit, readout = parse_place(place)
+    target = SpikingTarget(network, layer, unit, readout)
+    target.name = f"{spec}:{target.name}"
+    return target
