@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from mango.targets.spiking.graph import IMAGE, Graph, Node
+from mango.targets.spiking.narrow import narrowed
 from mango.targets.spiking.packages import Neuron
 from mango.targets.spiking.packed import Convolution, Packed
 
@@ -32,6 +33,7 @@ class Engine:
         repeats: names of operations that repeat the image over the steps, where the network does so itself.
         kernels: whether spikes are kept packed and convolved event by event, where that gives the same bits.
         channels_last: how the network's own loop lays out images in memory.
+        probes: inputs ``(1, n, ...)`` on which a single channel must equal its part of the layer.
     """
 
     def __init__(
@@ -44,12 +46,15 @@ class Engine:
         repeats: Sequence[str] = (),
         kernels: bool = False,
         channels_last: bool = False,
+        probes: Tensor | None = None,
     ) -> None:
         self._neurons, self._steps, self._time_axis, self._repeats = neurons, steps, time_axis, frozenset(repeats)
         self._plans = {node.name: graph.up_to(node.name) for node in graph.nodes if node.neuron}
         self._input = {node.name: node.inputs[0] for node in graph.nodes if node.neuron}
         self._kernels, self._channels_last = kernels, channels_last
-        self._convolutions: dict[str, Convolution | None] = {}  # None: torch does it
+        self._convolutions: dict[Node, Convolution | None] = {}  # None: torch does it
+        self._narrow: dict[tuple[str, int], tuple[Node, ...] | None] = {}  # by layer and channel; None: all of it
+        self._probes = probes
         self._elements = 1  # of the largest output per image and step, as far as seen
 
     @torch.inference_mode()
@@ -60,12 +65,43 @@ class Engine:
             inputs: ``(1, n, ...)`` where the input is the same at every step, else ``(steps, n, ...)``.
             layer: name of a neuron.
         """
+        return self._evaluated(inputs, layer, self._plans[layer])
+
+    @torch.inference_mode()
+    def current_of(self, inputs: Tensor, layer: str, channel: int) -> Tensor:
+        """Input currents of one channel or feature of a layer, ``(steps or 1, n, 1, ...)``.
+
+        The others are not computed where that can be helped.
+        """
+        key = layer, channel
+        if key not in self._narrow:
+            self._narrow[key] = self._narrowed(layer, channel)
+        plan = self._narrow[key]
+        if plan is None:
+            return self.currents(inputs, layer)[:, :, channel : channel + 1]
+        return self._evaluated(inputs, layer, plan)
+
+    def _narrowed(self, layer: str, channel: int) -> tuple[Node, ...] | None:
+        """The operations for one channel alone, where they were seen to give the same bits."""
+        full = self._plans[layer]
+        plan = narrowed(full, self._input[layer], channel)
+        if plan is None or self._probes is None:
+            return None
+        before, after = next((a, b) for a, b in zip(full, plan, strict=True) if a is not b and is_convolution(a))
+        whole = self._convolutions.get(before)
+        if whole is None:
+            return None
+        self._convolutions[after] = whole.only(channel)
+        one = self._evaluated(self._probes, layer, plan)
+        return plan if torch.equal(one[:, :, 0], self.currents(self._probes, layer)[:, :, channel]) else None
+
+    def _evaluated(self, inputs: Tensor, layer: str, plan: tuple[Node, ...]) -> Tensor:
         n = inputs.shape[1]
-        if self._time_axis and any(node.counts for node in self._plans[layer]):  # such a network is shown all at once
+        if self._time_axis and any(node.counts for node in plan):  # such a network is shown all at once
             values = {IMAGE: self._shown(inputs)}
-            self._run(self._plans[layer], values, {self._input[layer]})
+            self._run(plan, values, {self._input[layer]})
             return values[self._input[layer]].over_time[:, :n]
-        prefix, rest = self._split(layer, constant=len(inputs) == 1)
+        prefix, rest = _split(plan) if len(inputs) == 1 else ((), plan)
         values = {IMAGE: self._shown(inputs)}
         needed = {name for node in rest for name in node.inputs} | {self._input[layer]}
         self._run(prefix, values, needed)
@@ -79,19 +115,6 @@ class Engine:
             self._run(rest, some, {self._input[layer]})
             parts.append(some[self._input[layer]].over_time)
         return torch.cat(parts, 1) if len(parts) > 1 else parts[0]
-
-    def _split(self, layer: str, *, constant: bool) -> tuple[list[Node], list[Node]]:
-        """Operations before the first neuron, whose outputs do not change over time, and the others."""
-        if not constant:
-            return [], list(self._plans[layer])
-        prefix, rest, still = list[Node](), list[Node](), {IMAGE}
-        for node in self._plans[layer]:
-            if not node.neuron and still.issuperset(node.inputs):
-                still.add(node.name)
-                prefix.append(node)
-            else:
-                rest.append(node)
-        return prefix, rest
 
     def _shown(self, inputs: Tensor) -> _Value:
         n = inputs.shape[1]
@@ -111,7 +134,7 @@ class Engine:
 
     def _called(self, node: Node, given: Sequence[_Value]) -> _Value:
         """An operation's output over all steps."""
-        if self._kernels and isinstance(node.module, nn.Conv2d) and given[0].packed is not None:
+        if self._kernels and is_convolution(node) and given[0].packed is not None:
             convolution = self._convolution(node, given[0].packed)
             if convolution is not None:
                 return self._grown(convolution(given[0].packed))
@@ -136,9 +159,9 @@ class Engine:
 
     def _convolution(self, node: Node, spikes: Packed) -> Convolution | None:
         """The convolution of spikes, found out when it is first needed; None where torch has to do it."""
-        if node.name not in self._convolutions:
-            self._convolutions[node.name] = Convolution.of(node.module, spikes, ROWS, self._channels_last)
-        return self._convolutions[node.name]
+        if node not in self._convolutions:
+            self._convolutions[node] = Convolution.of(node.module, spikes, ROWS, self._channels_last)
+        return self._convolutions[node]
 
     def _fired(self, node: Node, given: _Value) -> _Value:
         """A neuron's spikes, ``(steps, n, ...)``."""
@@ -146,6 +169,20 @@ class Engine:
         if self._kernels and neuron.dynamics is not None and currents.dim() in (3, 5):
             return _Value(packed=Packed.of(currents, neuron.dynamics, self._steps))
         return _Value(integrate(neuron, currents, self._steps)[0])
+
+    def spikes(self, layer: str, currents: Tensor) -> Tensor:
+        """Spikes ``(steps, n, ...)`` of a layer, or of some of its neurons where they are alike.
+
+        Args:
+            layer: name of a neuron.
+            currents: ``(steps or 1, n, ...)``.
+        """
+        neuron = self._neurons[layer]
+        if self._kernels and neuron.dynamics is not None and neuron.alike:
+            flat = currents.reshape(*currents.shape[:2], -1)
+            packed = Packed.of(flat, neuron.dynamics, self._steps)
+            return packed.tensor.view(self._steps, *currents.shape[1:])
+        return integrate(neuron, currents, self._steps)[0]
 
 
 def integrate(neuron: Neuron, currents: Tensor, steps: int) -> tuple[Tensor, Tensor]:
@@ -167,6 +204,23 @@ def integrate(neuron: Neuron, currents: Tensor, steps: int) -> tuple[Tensor, Ten
     neuron.reset()
     assert spikes is not None
     return spikes, total / steps
+
+
+def is_convolution(node: Node) -> bool:
+    """Whether the node is a convolution over images."""
+    return isinstance(node.module, nn.Conv2d)
+
+
+def _split(plan: Sequence[Node]) -> tuple[list[Node], list[Node]]:
+    """Operations before the first neuron, whose outputs do not change over time, and the others."""
+    prefix, rest, still = list[Node](), list[Node](), {IMAGE}
+    for node in plan:
+        if not node.neuron and still.issuperset(node.inputs):
+            still.add(node.name)
+            prefix.append(node)
+        else:
+            rest.append(node)
+    return prefix, rest
 
 
 class _Value:

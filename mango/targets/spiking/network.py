@@ -150,17 +150,20 @@ class SpikingNetwork:
         """As `read`, several read-outs of one evaluation."""
         with _one_thread():
             inputs = self._inputs(self._stimuli(stimuli), seeds)
+            neuron = self._neurons[layer]
             spikes: Tensor | None = None
-            if self._engine is not None:
-                currents = self._engine.currents(inputs, layer)
-            else:
+            if self._engine is None:
                 watched = self._loop.run(inputs, (layer,))[layer]
                 currents, spikes = watched.currents, _picked(watched.spikes, index)
-            neuron = self._neurons[layer]
-            if neuron.alike:  # each neuron follows its own current, so those of interest suffice
-                currents = _picked(currents, index)
-            if spikes is None and OF_SPIKES.intersection(readouts):
-                spikes = integrate(neuron, currents, self.steps)[0]
+                currents = _picked(currents, index) if neuron.alike else currents
+            elif neuron.alike and index and index[0] is not None:
+                currents = _picked(self._engine.current_of(inputs, layer, index[0]), (0, *index[1:]))
+            elif neuron.alike:  # each neuron follows its own current, so those of interest suffice
+                currents = _picked(self._engine.currents(inputs, layer), index)
+            else:
+                currents = self._engine.currents(inputs, layer)
+            if self._engine is not None and OF_SPIKES.intersection(readouts):
+                spikes = self._engine.spikes(layer, currents)
                 spikes = spikes if neuron.alike else _picked(spikes, index)
             answers = []
             for readout in readouts:
@@ -219,6 +222,7 @@ class SpikingNetwork:
                 repeats=repeats,
                 kernels=kernels,
                 channels_last=self._channels_last,
+                probes=probes,
             )
             check = self._compared(engine, probes, own)
             if check.currents_equal or (not kernels and not check.flipped):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Self
 
@@ -48,6 +48,8 @@ class Packed:
 class Convolution:
     """A convolution of spikes with the bits of torch's."""
 
+    weight: NDArray[np.float32]
+    bias: NDArray[np.float32] | None
     prepared: Prepared
     stride: tuple[int, int]
     padding: tuple[int, int]
@@ -68,8 +70,14 @@ class Convolution:
         )
         if order is None:
             return None
-        prepared = kernels.prepare(weight.numpy(), None if bias is None else bias.numpy(), order)
-        return cls(prepared, stride, padding)
+        weights, biases = weight.numpy(), None if bias is None else bias.numpy()
+        return cls(weights, biases, kernels.prepare(weights, biases, order), stride, padding)
+
+    def only(self, channel: int) -> Self:
+        """One output channel, added in the order of the whole."""
+        weight = self.weight[channel : channel + 1]
+        bias = None if self.bias is None else self.bias[channel : channel + 1]
+        return replace(self, weight=weight, bias=bias, prepared=kernels.prepare(weight, bias, self.prepared.order))
 
     def __call__(self, spikes: Packed) -> Tensor:
         """``(steps, n, C, H, W)``, channels last in memory."""
