@@ -170,7 +170,7 @@ class SpikingNetwork:
                 if readout == "membrane":
                     value = self._potential(layer, currents)
                 elif readout == "current":
-                    value = currents.mean(0)
+                    value = _mean_over_time(currents)
                 else:
                     assert spikes is not None
                     answers.append(read_spikes(spikes, readout).double().cpu().numpy())
@@ -251,6 +251,14 @@ def _is_channels_last(network: nn.Module) -> bool:
     weights = [m.weight for m in network.modules() if isinstance(m, nn.Conv2d) and 1 not in m.weight.shape[1:]]
     last = torch.channels_last
     return any(w.is_contiguous(memory_format=last) and not w.is_contiguous() for w in weights)
+
+
+def _mean_over_time(currents: Tensor) -> Tensor:
+    """Of ``(steps, n, ...)``: added one step after another, so that it does not depend on what lies beside it."""
+    total = torch.zeros_like(currents[0])
+    for step in currents:
+        total += step
+    return total / len(currents)
 
 
 def _picked(values: Tensor, index: Index) -> Tensor:
