@@ -190,19 +190,19 @@ def verify(folder: Folder, as_json: Json = False) -> None:
 def _work(start: Callable[[Any], dict[str, Any]], out: Path, as_json: bool) -> None:
     """Runs a search with its live line, and says how to go on with it where it does not end."""
     from mango.cli.live import Live
-    from mango.search.folder import CONFIG, RunFolder
+    from mango.search.folder import RunFolder
+    from mango.search.plan import resumable
 
-    folder = RunFolder(out)
     try:
         with Live(error_console) as live:
             result = start(live)
     except KeyboardInterrupt:
-        kept = folder.holds_study or (out / CONFIG).exists()
-        told = f"every answer so far is kept; go on with `mango resume {out}`" if kept else "nothing was stored"
+        kept = f"every answer so far is kept; go on with `mango resume {out}`"
+        told = kept if resumable(RunFolder(out)) else "nothing was stored"
         error_console.print(f"stopped: {_escaped(told)}", soft_wrap=True)
         raise typer.Exit(130) from None
     except MangoError as error:
-        if folder.holds_study and not isinstance(error, StudyError):
+        if not isinstance(error, StudyError) and resumable(RunFolder(out)):
             again = f"{out} --accept-snapshot" if isinstance(error, ReplayError) else str(out)
             told = f"every answer so far is kept; go on with `mango resume {again}`"
             error_console.print(_escaped(told), soft_wrap=True)

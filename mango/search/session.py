@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from mango.analysis.findings import Findings
-from mango.errors import InputError, MangoError, StorageError
+from mango.errors import InputError, MangoError
 from mango.evaluators import Evaluator
 from mango.generators import make_generator
 from mango.optimizers import optimizer_class
@@ -21,15 +21,14 @@ from mango.search.evaluator import make_evaluator, one_ray
 from mango.search.folder import CONFIG, RESULT, RunFolder
 from mango.search.nature import REFERENCE, compare, load_gallery
 from mango.search.outcome import leave, versions
+from mango.search.plan import planned
 from mango.search.progress import Listener, Progress, Rate
-from mango.search.settings import Settings, searches
+from mango.search.settings import ALONE, Settings, searches
 from mango.search.summary import summarise
 from mango.storage import Store
 from mango.study import Study, run
 from mango.study import verify as verify_study
 from mango.targets import make_target
-
-ALONE = "."  # the folder of a search that is the only one
 
 
 def search(
@@ -118,31 +117,6 @@ def verify(out: Path | str) -> dict[str, str | None]:
         for place, folder in folders.items()
         if folder.holds_study or place == ALONE
     }
-
-
-def planned(root: RunFolder) -> tuple[dict[str, Settings], str, str]:
-    """The searches of a folder by their places in it, what they search for, and the command that made them.
-
-    Raises:
-        StorageError: the folder holds no study, or what it holds cannot be read.
-    """
-    kept = root.read(CONFIG, missing={})
-    if "searches" in kept:
-        where = str(root.path / CONFIG)
-        if not isinstance(kept["searches"], Mapping) or not kept["searches"]:
-            raise StorageError(f"{where} cannot be read: expected a folder and settings for each search")
-        plan = {str(place): Settings.from_json(one, where) for place, one in kept["searches"].items()}
-        return plan, str(kept.get("target", "")), str(kept.get("command", ""))
-    if not root.holds_study:
-        raise StorageError(f"there is no study in {root.path}; expected the folder of an earlier `mango search`")
-    store = Store.open(root.storage, "study", own=False)
-    try:
-        if "settings" not in store.meta:
-            raise StorageError(f"the study in {root.path} was not made by `mango search`; resume it with mango.Study")
-        settings = Settings.from_json(store.meta["settings"], root.storage)
-        return {ALONE: settings}, settings.target, str(store.meta.get("command", ""))
-    finally:
-        store.close()
 
 
 def _made(plan: Mapping[str, Settings]) -> Any:

@@ -13,6 +13,7 @@ from typing import Any
 from mango.errors import InputError, OptionError, StorageError
 
 MOST_SEARCHES = 10_000  # that one command may ask for
+ALONE = "."  # the folder of a search that is the only one
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,7 +142,7 @@ def searches(settings: Settings, seeds: list[int]) -> dict[str, Settings]:
         for seed in seeds:
             parts = [unit_folder(target)] if len(targets) > 1 else []
             parts += [f"seed-{seed}"] if len(seeds) > 1 else []
-            found["/".join(parts) or "."] = replace(settings, target=target, seed=seed)
+            found["/".join(parts) or ALONE] = replace(settings, target=target, seed=seed)
     return found
 
 

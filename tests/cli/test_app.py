@@ -2,9 +2,11 @@ import json
 import os
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 
 import pytest
 from typer.testing import CliRunner
@@ -127,8 +129,26 @@ def test_a_damaged_database_is_an_error_in_a_real_process(tmp_path):
     out, err = ran.communicate(timeout=PATIENCE)
     assert (ran.returncode, out) == (2, "")
     assert "damaged" in err
+    assert "kept" not in err
     assert "Traceback" not in err
     assert (tmp_path / "study.db").read_bytes().startswith(b"not a database")
+
+
+def test_the_way_on_is_told_only_where_there_is_one(tmp_path, monkeypatch):
+    monkeypatch.setenv("FRAGILE", str(tmp_path))
+    single, several = tmp_path / "single", tmp_path / "several"
+    for folder, more in ((single, []), (several, ["--seeds", "0-1"])):
+        ran = mango(*FIRST, *more, "--target", "tests.fakes:Fragile", "--out", folder)
+        assert "fell out" in ran.stderr
+        assert f"every answer so far is kept; go on with `mango resume {folder}`" in ran.stderr
+        ran = mango("resume", folder)
+        assert "every answer so far is kept" in ran.stderr
+    for folder in (single, several / "seed-0"):
+        with closing(sqlite3.connect(folder / "study.db")) as connection, connection:
+            connection.execute("UPDATE events SET digest = 'another'")
+    for folder in (single, several):
+        ran = mango("resume", folder)
+        assert (ran.exit_code, "damaged: event 0" in ran.stderr, "kept" in ran.stderr) == (2, True, False)
 
 
 def test_options_are_read_as_values():
@@ -173,7 +193,8 @@ def test_looking_loads_no_network(done):
 def test_ctrl_c_stops_cleanly_and_says_how_to_go_on(tmp_path):
     words = [*SMALL, "--target", "tests.fakes:Stuck", "--budget", 60, "--out", tmp_path]
     ran = process(*words, env={**os.environ, "PYTHONUNBUFFERED": "1", "STUCK": "1"})
-    while ran.poll() is None and json.loads(mango("show", tmp_path, "--json").stdout or "{}").get("done", 0) < 10:
+    limit = time.monotonic() + PATIENCE
+    while time.monotonic() < limit and json.loads(mango("show", tmp_path, "--json").stdout or "{}").get("done", 0) < 10:
         time.sleep(0.2)
     ran.send_signal(signal.SIGINT)
     out, err = ran.communicate(timeout=PATIENCE)
