@@ -212,7 +212,7 @@ class SpikingNetwork:
         if missing:
             raise NotAGraph(f"its trace does not reach {', '.join(missing)}")
         repeats = graph.repeats(probes[0], self.steps) if takes_time and self._loop.style == "loop" else ()
-        check = None
+        check = Check(0, 0, currents_equal=False)
         for kernels in (True, False) if self._device.type == "cpu" else (False,):
             engine = Engine(
                 graph,
@@ -227,7 +227,6 @@ class SpikingNetwork:
             check = self._compared(engine, probes, own)
             if check.currents_equal or (not kernels and not check.flipped):
                 return engine, check
-        assert check is not None
         raise NotAGraph(f"{check.per_million:.3g} spikes per million differ on probe images")
 
     def _compared(self, engine: Engine, probes: Tensor, own: dict[str, Watched]) -> Check:

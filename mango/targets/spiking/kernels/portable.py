@@ -16,6 +16,10 @@ from mango.targets.spiking.kernels.dynamics import Charge, Reset
 
 LANES = 16  # channels of a word
 NAME = "numba"
+BYTE = 8
+_BITS = [[bit for bit in range(BYTE) if byte >> bit & 1] for byte in range(256)]
+COUNTS = np.array([len(bits) for bits in _BITS])  # of the bits that are set
+PLACES = np.array([bits + [0] * (BYTE - len(bits)) for bits in _BITS])  # where they are, first
 
 DECAY, RELAX, RELAX_BY, RELAX_ALL = (int(c) for c in (Charge.DECAY, Charge.RELAX, Charge.RELAX_BY, Charge.RELAX_ALL))
 LATE_SUBTRACT, LATE_ZERO, SUBTRACT, REPLACE, BOTH_SUBTRACT, BOTH_ZERO = (int(r) for r in list(Reset)[1:])
@@ -132,14 +136,14 @@ def convolve(words, weights, bias, bias_first, stride, padding, out):  # type: i
     """
     images, height, width, groups = words.shape
     tiles, blocks, kh, kw, block, lanes = weights.shape
-    rows = weights.reshape(tiles, blocks, kh * kw * block, lanes)
-    events = np.empty((height, width * block), np.int32)
+    flat = weights.reshape(-1)
+    events = np.empty((height, width * block + BYTE), np.int32)
     starts = np.empty((height, width + 1), np.int32)
     total = np.empty((out.shape[1], out.shape[2], tiles * lanes), np.float32)
     for n in range(images):
         for b in range(blocks):
             _find_events(words[n], b * block, min((b + 1) * block, groups * LANES), block, events, starts)
-            _add_block(events, starts, rows[:, b], bias, bias_first, b, blocks, stride, padding, kh, kw, block, total)
+            _add_block(events, starts, flat, lanes, bias, bias_first, b, blocks, stride, padding, kh, kw, block, total)
         out[n] = total[:, :, : out.shape[3]]
 
 
@@ -147,21 +151,32 @@ def convolve(words, weights, bias, bias_first, stride, padding, out):  # type: i
 def _find_events(words, begin, end, block, events, starts):  # type: ignore[no-untyped-def]
     """Per row of the image where the spikes of a block lie, as ``x * block + channel``, in order."""
     height, width, _ = words.shape
+    whole = begin % BYTE == 0 and (end - begin) % BYTE == 0
     for y in range(height):
         count = 0
         for x in range(width):
             starts[y, x] = count
-            for c in range(begin, end):
-                events[y, count] = x * block + c - begin
-                count += (words[y, x, c // LANES] >> (c % LANES)) & 1
+            if not whole:
+                for c in range(begin, end):
+                    events[y, count] = x * block + c - begin
+                    count += (words[y, x, c // LANES] >> (c % LANES)) & 1
+                continue
+            for c in range(begin, end, BYTE):
+                byte = (words[y, x, c // LANES] >> (c % LANES)) & 255
+                if byte:
+                    for i in range(BYTE):  # all eight places, of which the first few count
+                        events[y, count + i] = x * block + c - begin + PLACES[byte, i]
+                    count += COUNTS[byte]
         starts[y, width] = count
 
 
 @_compiled
-def _add_block(events, starts, rows, bias, bias_first, b, blocks, stride, padding, kh, kw, block, total):  # type: ignore[no-untyped-def]
+def _add_block(  # type: ignore[no-untyped-def]
+    events, starts, flat, lanes, bias, bias_first, b, blocks, stride, padding, kh, kw, block, total
+):
     """The sum over one block of input channels, added to ``total``."""
     height, width = starts.shape[0], starts.shape[1] - 1
-    tiles, _, lanes = rows.shape
+    tiles = total.shape[2] // lanes
     acc = np.empty(lanes, np.float32)
     for oy in range(total.shape[0]):
         for ox in range(total.shape[1]):
@@ -173,8 +188,8 @@ def _add_block(events, starts, rows, bias, bias_first, b, blocks, stride, paddin
                     y = oy * stride[0] - padding[0] + i
                     if y < 0 or y >= height or left >= right:
                         continue
-                    base = (i * kw - x0) * block
-                    _add_rows(rows[tile], base, events[y, starts[y, left] : starts[y, right]], acc)
+                    base = ((tile * blocks + b) * kh * kw + i * kw - x0) * block
+                    _add_rows(flat, base, events[y, starts[y, left] : starts[y, right]], acc)
                 for o in range(lanes):
                     sum_ = acc[o]
                     if b > 0:
@@ -187,15 +202,21 @@ def _add_block(events, starts, rows, bias, bias_first, b, blocks, stride, paddin
 
 
 @_compiled
-def _add_rows(rows, base, events, acc):  # type: ignore[no-untyped-def]
-    """The events' rows of weights to ``acc``, one after another; four in one sweep over it."""
+def _add_rows(flat, base, events, acc):  # type: ignore[no-untyped-def]
+    """The events' rows of weights to ``acc``, one after another; four in one sweep over it.
+
+    Unsigned indices spare numba the check for negative ones, without which the loops become vector instructions.
+    """
+    lanes = np.uint64(len(acc))
     whole = len(events) - len(events) % 4
-    for e in range(0, whole, 4):
-        r0, r1 = rows[base + events[e]], rows[base + events[e + 1]]
-        r2, r3 = rows[base + events[e + 2]], rows[base + events[e + 3]]
-        for o in range(len(acc)):
-            acc[o] = (((acc[o] + r0[o]) + r1[o]) + r2[o]) + r3[o]
-    for e in range(whole, len(events)):
-        row = rows[base + events[e]]
-        for o in range(len(acc)):
-            acc[o] += row[o]
+    for e in range(np.uint64(0), np.uint64(whole), np.uint64(4)):
+        r0 = np.uint64(base + events[e]) * lanes
+        r1 = np.uint64(base + events[e + np.uint64(1)]) * lanes
+        r2 = np.uint64(base + events[e + np.uint64(2)]) * lanes
+        r3 = np.uint64(base + events[e + np.uint64(3)]) * lanes
+        for o in range(lanes):
+            acc[o] = (((acc[o] + flat[r0 + o]) + flat[r1 + o]) + flat[r2 + o]) + flat[r3 + o]
+    for e in range(np.uint64(whole), np.uint64(len(events))):
+        r0 = np.uint64(base + events[e]) * lanes
+        for o in range(lanes):
+            acc[o] += flat[r0 + o]
