@@ -51,7 +51,7 @@ class Engine:
         self._neurons, self._steps, self._time_axis, self._repeats = neurons, steps, time_axis, frozenset(repeats)
         self._plans = {node.name: graph.up_to(node.name) for node in graph.nodes if node.neuron}
         self._input = {node.name: node.inputs[0] for node in graph.nodes if node.neuron}
-        self._kernels, self._channels_last = kernels, channels_last
+        self.kernels, self._channels_last = kernels, channels_last
         self._convolutions: dict[Node, Convolution | None] = {}  # None: torch does it
         self._narrow: dict[tuple[str, int], tuple[Node, ...] | None] = {}  # by layer and channel; None: all of it
         self._probes = probes
@@ -134,7 +134,7 @@ class Engine:
 
     def _called(self, node: Node, given: Sequence[_Value]) -> _Value:
         """An operation's output over all steps."""
-        if self._kernels and is_convolution(node) and given[0].packed is not None:
+        if self.kernels and is_convolution(node) and given[0].packed is not None:
             convolution = self._convolution(node, given[0].packed)
             if convolution is not None:
                 return self._grown(convolution(given[0].packed))
@@ -166,23 +166,9 @@ class Engine:
     def _fired(self, node: Node, given: _Value) -> _Value:
         """A neuron's spikes, ``(steps, n, ...)``."""
         neuron, currents = self._neurons[node.name], given.over_time
-        if self._kernels and neuron.dynamics is not None and currents.dim() in (3, 5):
+        if self.kernels and neuron.dynamics is not None and currents.dim() in (3, 5):
             return _Value(packed=Packed.of(currents, neuron.dynamics, self._steps))
         return _Value(integrate(neuron, currents, self._steps)[0])
-
-    def spikes(self, layer: str, currents: Tensor) -> Tensor:
-        """Spikes ``(steps, n, ...)`` of a layer, or of some of its neurons where they are alike.
-
-        Args:
-            layer: name of a neuron.
-            currents: ``(steps or 1, n, ...)``.
-        """
-        neuron = self._neurons[layer]
-        if self._kernels and neuron.dynamics is not None and neuron.alike:
-            flat = currents.reshape(*currents.shape[:2], -1)
-            packed = Packed.of(flat, neuron.dynamics, self._steps)
-            return packed.tensor.view(self._steps, *currents.shape[1:])
-        return integrate(neuron, currents, self._steps)[0]
 
 
 def integrate(neuron: Neuron, currents: Tensor, steps: int) -> tuple[Tensor, Tensor]:

@@ -14,14 +14,14 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mango.errors import InputError, OptionError, TargetError, UnknownName
+from mango.errors import OptionError, TargetError, UnknownName
 from mango.targets.spiking import encoders
-from mango.targets.spiking.engine import Engine, integrate
+from mango.targets.spiking.engine import Engine
 from mango.targets.spiking.graph import Graph, NotAGraph, trace
 from mango.targets.spiking.loop import OwnLoop, Watched
 from mango.targets.spiking.packages import package_of
 from mango.targets.spiking.preprocess import Preprocess
-from mango.targets.spiking.readouts import OF_SPIKES, read_spikes
+from mango.targets.spiking.readouts import Activity
 
 PROBES = 4  # images in the check at load
 Index = tuple[int | None, ...]
@@ -149,43 +149,27 @@ class SpikingNetwork:
     ) -> list[NDArray[np.float64]]:
         """As `read`, several read-outs of one evaluation."""
         with _one_thread():
-            inputs = self._inputs(self._stimuli(stimuli), seeds)
-            neuron = self._neurons[layer]
-            spikes: Tensor | None = None
-            if self._engine is None:
-                watched = self._loop.run(inputs, (layer,))[layer]
-                currents, spikes = watched.currents, _picked(watched.spikes, index)
-                currents = _picked(currents, index) if neuron.alike else currents
-            elif neuron.alike and index and index[0] is not None:
-                currents = _picked(self._engine.current_of(inputs, layer, index[0]), (0, *index[1:]))
-            elif neuron.alike:  # each neuron follows its own current, so those of interest suffice
-                currents = _picked(self._engine.currents(inputs, layer), index)
-            else:
-                currents = self._engine.currents(inputs, layer)
-            if self._engine is not None and OF_SPIKES.intersection(readouts):
-                spikes = self._engine.spikes(layer, currents)
-                spikes = spikes if neuron.alike else _picked(spikes, index)
-            answers = []
-            for readout in readouts:
-                if readout == "membrane":
-                    value = self._potential(layer, currents)
-                elif readout == "current":
-                    value = _mean_over_time(currents)
-                else:
-                    assert spikes is not None
-                    answers.append(read_spikes(spikes, readout).double().cpu().numpy())
-                    continue
-                answers.append((value if neuron.alike else _picked(value[None], index)[0]).double().cpu().numpy())
+            activity = self._activity(self._inputs(self._stimuli(stimuli), seeds), layer, index)
+            answers = [activity.read(readout) for readout in readouts]
+        if self._neurons[layer].alike:
             return answers
+        return [np.ascontiguousarray(answer[(slice(None), *_place(index))]) for answer in answers]
 
-    def _potential(self, layer: str, currents: Tensor) -> Tensor:
-        try:
-            free = self._neurons[layer].without_reset()
-        except NotImplementedError as error:
-            raise InputError(
-                f"the potential without reset of {layer} is not known to mango; read its current instead"
-            ) from error
-        return integrate(free, currents, self.steps)[1]
+    def _activity(self, inputs: Tensor, layer: str, index: Index) -> Activity:
+        """Of the neurons of interest where the layer's are alike, for each follows its own current; else of all."""
+        neuron, place = self._neurons[layer], _place(index)
+        if self._engine is None:
+            watched = self._loop.run(inputs, (layer,))[layer]
+            currents, spikes = watched.currents, watched.spikes
+            if neuron.alike:
+                currents, spikes = (values[(slice(None), slice(None), *place)] for values in (currents, spikes))
+            return Activity(neuron, currents, self.steps, known=spikes)
+        if neuron.alike and index and index[0] is not None:
+            currents = self._engine.current_of(inputs, layer, index[0])[(slice(None), slice(None), 0, *place[1:])]
+        else:
+            currents = self._engine.currents(inputs, layer)
+            currents = currents[(slice(None), slice(None), *place)] if neuron.alike else currents
+        return Activity(neuron, currents, self.steps, packed=self._engine.kernels)
 
     def _stimuli(self, stimuli: NDArray[np.float32]) -> Tensor:
         images = np.array(stimuli, np.float32)
@@ -234,7 +218,7 @@ class SpikingNetwork:
         for name, watched in own.items():
             try:
                 currents = engine.currents(probes, name)
-                found = integrate(self._neurons[name], currents, self.steps)[0]
+                found = Activity(self._neurons[name], currents, self.steps, packed=engine.kernels).spikes
                 equal &= bool((currents == watched.currents).all())
                 flipped += int((found != watched.spikes).sum())
             except Exception as error:  # an operation of the user's network that does not take many steps at once
@@ -252,18 +236,8 @@ def _is_channels_last(network: nn.Module) -> bool:
     return any(w.is_contiguous(memory_format=last) and not w.is_contiguous() for w in weights)
 
 
-def _mean_over_time(currents: Tensor) -> Tensor:
-    """Of ``(steps, n, ...)``: added one step after another, so that it does not depend on what lies beside it."""
-    total = torch.zeros_like(currents[0])
-    for step in currents:
-        total += step
-    return total / len(currents)
-
-
-def _picked(values: Tensor, index: Index) -> Tensor:
-    """``(steps, n, *layer)`` at the index, ``(steps, n, *picked)``."""
-    place = tuple(slice(None) if i is None else i for i in index)
-    return values[(slice(None), slice(None), *place)].contiguous()
+def _place(index: Index) -> tuple[int | slice, ...]:
+    return tuple(slice(None) if i is None else i for i in index)
 
 
 def _probes(shape: Sequence[int]) -> Tensor:
