@@ -110,7 +110,8 @@ class Optimizer(abc.ABC):
         self.options = {**self.OPTIONS, **options}
         self.rng = np.random.default_rng(seed)
         self._next = 0
-        self._open: dict[int, NDArray[Any]] = {}  # id -> point of the domain
+        # Trial -> point of the domain, code. Made anew from other points at once, a code may differ in its last bits.
+        self._open: dict[int, tuple[NDArray[Any], Codes]] = {}
         self._told: dict[int, float] = {}
         self._best: tuple[float, float, Codes] | None = None  # value, key, code
 
@@ -129,7 +130,8 @@ class Optimizer(abc.ABC):
         ids = ids[: len(points)]
         codes = self.space.validate(points if self.chart is None else self.chart.to_codes(points))
         self._next += len(ids)
-        self._open.update(zip(ids.tolist(), points, strict=True))
+        asked = points if self.chart is None else codes.copy()
+        self._open.update(zip(ids.tolist(), zip(points, asked, strict=True), strict=True))
         return Proposals(ids, codes, origins)
 
     def tell(
@@ -158,9 +160,8 @@ class Optimizer(abc.ABC):
         if not fresh:
             return
         rows = np.array(fresh)[np.argsort(numbers[fresh], kind="stable")]
-        points = np.stack([self._open.pop(int(number)) for number in numbers[rows]])
+        points, codes = map(np.stack, zip(*(self._open.pop(int(number)) for number in numbers[rows]), strict=True))
         self._told.update(seen)
-        codes = points if self.chart is None else self.chart.to_codes(points)
         self._note_best(codes, told[rows], key[rows])
         self._learn(Learned(numbers[rows], points, told[rows], key[rows], error[rows]))
 
@@ -199,10 +200,12 @@ class Optimizer(abc.ABC):
             "next": self._next,
             "rng": rng_state(self.rng),
             "open_ids": np.array(open_ids, np.int64),
-            "open_points": np.array([self._open[i] for i in open_ids], self.domain.dtype).reshape(-1, self.domain.dim),
+            "open_points": _rows([self._open[i][0] for i in open_ids], self.domain),
             "told_ids": np.array(told_ids, np.int64),
             "told_values": np.array([self._told[i] for i in told_ids], np.float64),
         }
+        if self.chart is not None:
+            state["open_codes"] = _rows([self._open[i][1] for i in open_ids], self.space)
         if self._best is not None:
             value, key, code = self._best
             state |= {"best_value": value, "best_key": key, "best_code": code.copy()}
@@ -212,8 +215,9 @@ class Optimizer(abc.ABC):
         """Takes up the state of an optimizer of the same configuration."""
         self._next = int(state["next"])
         set_rng_state(self.rng, state["rng"])
-        points = np.asarray(state["open_points"], self.domain.dtype)
-        self._open = dict(zip((int(i) for i in state["open_ids"]), points.copy(), strict=True))
+        points = np.array(state["open_points"], self.domain.dtype)
+        codes = points if self.chart is None else np.array(state["open_codes"], self.space.dtype)
+        self._open = dict(zip((int(i) for i in state["open_ids"]), zip(points, codes, strict=True), strict=True))
         values = (float(v) for v in state["told_values"])
         self._told = dict(zip((int(i) for i in state["told_ids"]), values, strict=True))
         self._best = None
@@ -310,6 +314,11 @@ def set_rng_state(rng: np.random.Generator, words: ArrayLike) -> None:
         "has_uint32": has,
         "uinteger": last,
     }
+
+
+def _rows(points: list[NDArray[Any]], space: SearchSpace) -> Codes:
+    """Points of a space ``(n, dim)``, also where there are none."""
+    return np.array(points, space.dtype).reshape(-1, space.dim)
 
 
 def _own(part: Any) -> Any:

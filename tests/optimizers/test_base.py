@@ -218,6 +218,32 @@ def test_own_trials_are_learned_at_the_coordinates_drawn() -> None:
     assert recorder.learned[0].points.tobytes() == drawn.tobytes()
 
 
+class Rounding:
+    """Like a matrix product, whose last bits depend on how many rows it has."""
+
+    space = SearchSpace.box(2)
+
+    def to_codes(self, coordinates: Any) -> Codes:
+        return np.asarray(coordinates) / 2 + 1e-16 * len(coordinates)
+
+    def to_coordinates(self, codes: Any) -> Any:
+        return np.asarray(codes) * 2
+
+
+def test_a_recommendation_is_the_code_that_was_asked_to_the_last_bit() -> None:
+    recorder = Recorder(SearchSpace.box(2), chart=Rounding())
+    codes = recorder.ask(9).codes
+    asked = codes.copy()
+    codes[:] = 0  # the caller's own
+    for number in range(9):
+        if number == 5:
+            state = recorder.state_dict()
+            recorder = Recorder(SearchSpace.box(2), chart=Rounding())
+            recorder.load_state_dict(state)
+        recorder.tell([number], [float(number)])
+        assert recorder.recommend().tobytes() == asked[number].tobytes()
+
+
 def test_twins_share_a_code_and_stay_two_trials() -> None:
     recorder = Recorder(MAP, chart="frequencies:5")
     proposals = recorder.ask(300)  # more trials than there are codes: 3^4 = 81
