@@ -14,7 +14,7 @@ it diverges on an ellipsoid.
 
 **Answers to the last distribution**, asked before it moved, count. A step is taken half from the distribution that drew
 the point and half from the present one. On sphere, ellipsoid and Rosenbrock (10 and 40 axes), with one batch always
-under way, this needs 0.9 to 1.6 times the evaluations of waiting for each batch; the first half alone up to 2.1, the
+under way, this needs 0.8 to 1.6 times the evaluations of waiting for each batch; the first half alone up to 2.1, the
 second alone up to 1.9, dropping such answers 1.5 to 2.2.
 
 **Bounds**: the box is continued without end by its mirror images, and the search runs there without bounds. What is
