@@ -8,6 +8,7 @@ interest does not need.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -97,7 +98,7 @@ class Engine:
 
     def _evaluated(self, inputs: Tensor, layer: str, plan: tuple[Node, ...]) -> Tensor:
         n = inputs.shape[1]
-        if self._time_axis and any(node.counts for node in plan):  # such a network is shown all at once
+        if self._time_axis and any(node.counts or node.sized for node in plan):  # such a network is shown all at once
             values = {IMAGE: self._shown(inputs)}
             self._run(plan, values, {self._input[layer]})
             return values[self._input[layer]].over_time[:, :n]
@@ -109,18 +110,24 @@ class Engine:
             return values[self._input[layer]].over_time[:, :n]
         kept = {name: value for name, value in values.items() if name in needed}
         parts = []
-        size = max(1, MEMORY // (4 * self._steps * self._elements))
-        for begin in range(0, n, size):
-            some = {name: value.images(begin, min(begin + size, n)) for name, value in kept.items()}
+        for begin, end in self._spans(max(n, _least(self._steps))):
+            some = {name: value.images(begin, end) for name, value in kept.items()}
             self._run(rest, some, {self._input[layer]})
             parts.append(some[self._input[layer]].over_time)
-        return torch.cat(parts, 1) if len(parts) > 1 else parts[0]
+        return (torch.cat(parts, 1) if len(parts) > 1 else parts[0])[:, :n]
 
     def _shown(self, inputs: Tensor) -> _Value:
-        n = inputs.shape[1]
-        if n < ROWS and len(inputs) == 1:
-            inputs = inputs[:, torch.arange(ROWS) % n]
+        """Inputs, with further images where so few would be rounded otherwise."""
+        n, least = inputs.shape[1], _least(len(inputs))
+        if n < least:
+            inputs = inputs[:, torch.arange(least) % n]
         return _Value(still=inputs[0]) if self._repeats else _Value(inputs)
+
+    def _spans(self, n: int) -> list[tuple[int, int]]:
+        """Images that are evaluated together: as many as memory allows, and about as many in each part."""
+        size = max(2 * _least(self._steps), MEMORY // (4 * self._steps * self._elements))
+        bounds = [n * part // -(-n // size) for part in range(-(-n // size) + 1)]
+        return list(pairwise(bounds))
 
     def _run(self, nodes: Sequence[Node], values: dict[str, _Value], keep: set[str]) -> None:
         """Adds the nodes' outputs; forgets what nobody needs any more, but for those to keep."""
@@ -197,11 +204,16 @@ def is_convolution(node: Node) -> bool:
     return isinstance(node.module, nn.Conv2d)
 
 
+def _least(steps: int) -> int:
+    """Images that make enough rows over so many steps."""
+    return -(-ROWS // steps)
+
+
 def _split(plan: Sequence[Node]) -> tuple[list[Node], list[Node]]:
     """Operations before the first neuron, whose outputs do not change over time, and the others."""
     prefix, rest, still = list[Node](), list[Node](), {IMAGE}
     for node in plan:
-        if not node.neuron and still.issuperset(node.inputs):
+        if not (node.neuron or node.sized) and still.issuperset(node.inputs):
             still.add(node.name)
             prefix.append(node)
         else:
