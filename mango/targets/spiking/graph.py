@@ -6,13 +6,18 @@ through all of them; every step must do the same, or the network is recurrent an
 
 from __future__ import annotations
 
-import inspect
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor, fx, nn
+
+from mango.targets.spiking.packages import Package
+from mango.targets.spiking.tracing import NotAGraph, label, traced, value_of
+
+__all__ = ["IMAGE", "Graph", "Node", "NotAGraph", "trace"]
 
 IMAGE = "image"
 _NOT_IN_PLACE: dict[Any, Any] = {  # ``out += identity`` must not write to what others still read
@@ -21,10 +26,8 @@ _NOT_IN_PLACE: dict[Any, Any] = {  # ``out += identity`` must not write to what 
     operator.imul: operator.mul,
     operator.itruediv: operator.truediv,
 }
-
-
-class NotAGraph(Exception):
-    """The network cannot be written as a feed-forward graph; the message says why."""
+_ZEROS = (torch.zeros, torch.zeros_like, "new_zeros")
+_KEEP_VALUES = ("to", "clone", "detach", "float", "contiguous", "requires_grad_")
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,7 @@ class Node:
         call: what is called with the inputs' tensors.
         neuron: whether it has a state.
         counts: whether it is the number of images, ``x.size(0)`` or ``x.shape[0]``.
+        sized: whether it is another thing that a tensor's size says, such as ``x.shape[:2]``.
     """
 
     name: str
@@ -46,6 +50,7 @@ class Node:
     module: nn.Module | None = None
     neuron: bool = False
     counts: bool = False
+    sized: bool = False
 
 
 @dataclass(frozen=True)
@@ -85,7 +90,7 @@ class Graph:
             if (
                 isinstance(value, Tensor)
                 and value.dim() > 1
-                and len(value) == steps
+                and value.shape[:2] == (steps, len(images))
                 and bool((value == value[:1]).all())
             ):
                 found.append(node.name)
@@ -96,108 +101,165 @@ class Graph:
         return tuple(found)
 
 
-def trace(network: nn.Module, is_neuron: Callable[[nn.Module], bool]) -> Graph:
+def trace(network: nn.Module, package: Package, *, trains: bool = False) -> Graph:
     """The graph of one time step.
 
     Args:
-        network: called with images; further arguments must have defaults.
-        is_neuron: which modules have a state.
+        network: called with images, or with trains of them; further arguments must have defaults.
+        package: whose neurons it holds.
+        trains: whether it takes ``(steps, n, ...)``.
 
     Raises:
         NotAGraph: control flow that depends on values, feedback from an earlier step, a neuron that is used twice.
     """
+    found, own = traced(network, package)
     try:
-        traced = _Tracer(is_neuron).trace(network, _defaults(network))
-    except Exception as error:  # whatever the user's forward raises when it meets a proxy
-        raise NotAGraph(f"its forward cannot be traced ({type(error).__name__}: {error})") from error
-    return _Reader(traced, network, is_neuron).graph()
-
-
-class _Tracer(fx.Tracer):
-    """Neurons, torch's own modules and whatever holds no neuron are leaves."""
-
-    def __init__(self, is_neuron: Callable[[nn.Module], bool]) -> None:
-        super().__init__()
-        self._is_neuron = is_neuron
-
-    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:  # noqa: ARG002 (fx's signature)
-        if self._is_neuron(m):
-            return True
-        if isinstance(m, nn.Sequential):
-            return False
-        return not any(self._is_neuron(inner) for inner in m.modules())
+        return _Reader(found, own, package, trains).graph()
+    except RecursionError as error:
+        raise NotAGraph("each of its steps goes on from the one before (recurrence)") from error
 
 
 class _Reader:
-    """Reads nodes backwards from the neurons of one step."""
+    """Reads nodes backwards from the neurons of each step."""
 
-    def __init__(self, traced: fx.Graph, network: nn.Module, is_neuron: Callable[[nn.Module], bool]) -> None:
+    def __init__(self, found: fx.Graph, network: nn.Module, package: Package, trains: bool) -> None:
+        self._network, self._package = network, package
         self._modules = dict(network.named_modules())
-        self._network = network
         self._calls: dict[str, list[fx.Node]] = {}  # of each neuron, in the order of the steps
-        self._order = {node: place for place, node in enumerate(traced.nodes)}
-        self._images = [node for node in traced.nodes if node.op == "placeholder"][:1]
-        for node in traced.nodes:
-            if node.op == "call_module" and is_neuron(self._modules[str(node.target)]):
+        self._order = {node: place for place, node in enumerate(found.nodes)}
+        self._images = [node for node in found.nodes if node.op == "placeholder"][:1]
+        for node in found.nodes:
+            if node.op == "call_module" and package.is_neuron(self._modules[str(node.target)]):
                 self._calls.setdefault(str(node.target), []).append(node)
         self._occurrence = {call: (name, i) for name, calls in self._calls.items() for i, call in enumerate(calls)}
+        self._written = {place: node for node in found.nodes for place in self._places_written(node)}
+        for module in self._modules.values():
+            if getattr(module, "inplace", False) is True:
+                module.inplace = False  # of the trace's own copy
+        self._trains = trains and not any(package.takes_time(self._modules[name]) for name in self._calls)
 
     def graph(self) -> Graph:
         counts = {name: len(calls) for name, calls in self._calls.items()}
         if not counts:
-            raise NotAGraph("it holds no neuron that mango knows")
+            raise NotAGraph("none of its neurons is called")
         if len(set(counts.values())) > 1:
             raise NotAGraph(f"its neurons are called differently often in one pass: {counts}")
         steps = next(iter(counts.values()))
         first = self._step(0)
-        if steps > 1 and _shape_of(self._step(1)) != _shape_of(first):
-            raise NotAGraph("a step uses what an earlier one computed (recurrence)")
-        return Graph(tuple(first), steps)
+        shape = self._described(first)
+        if any(self._described(self._step(step)) != shape for step in range(1, steps)):
+            raise NotAGraph("its steps differ, or one uses what an earlier one computed (recurrence)")
+        return Graph(tuple(first.values()), steps)
 
-    def _step(self, step: int) -> list[Node]:
+    def _step(self, step: int) -> dict[fx.Node, Node]:
         """The nodes that the step's neurons need."""
         found: dict[fx.Node, Node] = {}
         for calls in self._calls.values():
             self._visit(calls[step], step, found)
-        ordered = sorted(found, key=lambda node: self._order[node])
-        return [found[node] for node in ordered]
+        return {node: found[node] for node in sorted(found, key=self._order.__getitem__)}
 
     def _visit(self, node: fx.Node, step: int, found: dict[fx.Node, Node]) -> str:
         """Adds the node and what it needs; its name."""
-        if node in self._images:
+        self._expect_unwritten(node)
+        if node in self._images or (self._trains and _is_item(node, step) and node.args[0] in self._images):
             return IMAGE
         if node in found:
             return found[node].name
-        if _is_first_output(node) and node.args[0] in self._occurrence:  # the spikes of (spikes, membrane)
-            return self._visit(node.args[0], step, found)  # type: ignore[arg-type]
-        if node in self._occurrence:
-            name, when = self._occurrence[node]
-            if when != step:
-                raise NotAGraph(f"{name} feeds a neuron of another step (recurrence)")
-            source = node.args[0] if node.args else next(iter(node.kwargs.values()))
-            if not isinstance(source, fx.Node):
-                raise NotAGraph(f"{name} is not driven by a tensor")
-            drive = self._visit(source, step, found)
-            found[node] = Node(name, (drive,), self._modules[name], self._modules[name], neuron=True)
-            return name
-        sources = list(dict.fromkeys(node.all_input_nodes))
-        if any(_is_membrane(source, self._occurrence) for source in sources):
-            raise NotAGraph(f"{node.name} uses a membrane potential")
-        inputs = tuple(self._visit(source, step, found) for source in sources)
-        module = self._modules[str(node.target)] if node.op == "call_module" else None
-        call = _caller(node, sources, self._network)
-        found[node] = Node(node.name, inputs, call, module, counts=_counts_images(node))
+        source = node.args[0] if node.args else None
+        if isinstance(source, fx.Node) and source in self._occurrence and self._gives_state(source):
+            if not _is_item(node, 0):
+                raise NotAGraph(f"{node.name} uses the state of {self._occurrence[source][0]}")
+            return self._visit(source, step, found)  # the spikes of (spikes, membrane)
+        found[node] = (
+            self._neuron(node, step, found) if node in self._occurrence else self._operation(node, step, found)
+        )
         return found[node].name
+
+    def _neuron(self, call: fx.Node, step: int, found: dict[fx.Node, Node]) -> Node:
+        name, when = self._occurrence[call]
+        if when != step:
+            raise NotAGraph(f"{name} feeds a neuron of another step (recurrence)")
+        current, *state = [*call.args, *call.kwargs.values()]
+        if not isinstance(current, fx.Node):
+            raise NotAGraph(f"{name} is not driven by a tensor")
+        self._expect_own_state(name, step, [given for given in state if given is not None])
+        drive = self._visit(current, step, found)
+        return Node(name, (drive,), self._modules[name], self._modules[name], neuron=True)
+
+    def _operation(self, node: fx.Node, step: int, found: dict[fx.Node, Node]) -> Node:
+        module = self._modules[str(node.target)] if node.op == "call_module" else None
+        if module is not None and any(self._package.is_stateful(inner) for inner in module.modules()):
+            raise NotAGraph(f"{node.target} keeps a state of its own")
+        sources = list(dict.fromkeys(node.all_input_nodes))
+        inputs = tuple(self._visit(source, step, found) for source in sources)
+        counts = _is_size(node) and _counts_images(node)
+        sized = _is_size(node) and not counts
+        return Node(node.name, inputs, _caller(node, sources, self._network), module, counts=counts, sized=sized)
+
+    def _expect_own_state(self, name: str, step: int, given: Sequence[Any]) -> None:
+        """A neuron may be given what it returned one step before, from zero on."""
+        if not given:
+            return
+        calls = self._calls[name]
+        if len(calls) == 1:
+            raise NotAGraph(f"{name} is given its state by each call")
+        if step == 0:
+            if not all(_is_zero(state, self._network) for state in given):
+                raise NotAGraph(f"{name} does not start from zero")
+            return
+        places = [state.args[1] if _is_item(state) and state.args[0] is calls[step - 1] else -1 for state in given]
+        if -1 in places or places != sorted(set(places)):
+            raise NotAGraph(f"{name} is given another state than the one that it returned (recurrence)")
+
+    def _expect_unwritten(self, node: fx.Node) -> None:
+        """What an operation writes in place may be read before it only, but for its own result."""
+        writer = self._written.get(_place(node))
+        if writer is not None and any(
+            user is not writer and self._order[user] > self._order[writer] for user in node.users
+        ):
+            raise NotAGraph(f"{node.name} is written in place")
+        if writer is not None and node.op == "get_attr":
+            raise NotAGraph(f"{node.target} is written in place")
+
+    def _places_written(self, node: fx.Node) -> Iterator[object]:
+        """What an operation changes in place, as `_place` names it."""
+        target, first = node.target, node.args[0] if node.args else None
+        method = node.op == "call_method" and str(target).endswith("_")
+        writes = method or target in _NOT_IN_PLACE or target in (operator.setitem, "__setitem__")
+        inside = node.op == "call_module" and getattr(self._modules[str(target)], "inplace", False)
+        if isinstance(first, fx.Node) and (writes or inside or node.kwargs.get("inplace") is True):
+            yield _place(first)
+
+    def _gives_state(self, call: fx.Node) -> bool:
+        return self._package.gives_state(self._modules[self._occurrence[call][0]])
+
+    def _described(self, step: dict[fx.Node, Node]) -> list[object]:
+        """What a step does, up to the names that fx gave."""
+        place: dict[fx.Node, Any] = {node: i for i, node in enumerate(step)}
+        place |= {
+            node: place[call] for call in step if call in self._occurrence for node in call.users if _is_item(node, 0)
+        }
+        inputs = {found.name: i for i, found in enumerate(step.values())}
+        return [
+            (
+                found.name if found.neuron else label(node, place, self._network),
+                [inputs.get(i, -1) for i in found.inputs],
+            )
+            for node, found in step.items()
+        ]
 
 
 def _caller(node: fx.Node, sources: Sequence[fx.Node], network: nn.Module) -> Callable[..., Any]:
-    """The node's operation as a function of its sources' tensors."""
+    """The node's operation as a function of its sources' tensors, none of which it changes."""
     target: Any = _NOT_IN_PLACE.get(node.target, node.target)
+    if node.op == "call_method" and str(target).endswith("_") and hasattr(Tensor, str(target)[:-1]):
+        target = str(target)[:-1]
+    named = {**node.kwargs, "inplace": False} if "inplace" in node.kwargs else node.kwargs
 
     def call(*tensors: Any) -> Any:
         values = dict(zip(sources, tensors, strict=True))
         args: Any = fx.node.map_arg(node.args, values.__getitem__)
-        kwargs: Any = fx.node.map_arg(node.kwargs, values.__getitem__)
+        kwargs: Any = fx.node.map_arg(named, values.__getitem__)
         if node.op == "call_module":
             return network.get_submodule(target)(*args, **kwargs)
         if node.op == "call_function":
@@ -205,45 +267,44 @@ def _caller(node: fx.Node, sources: Sequence[fx.Node], network: nn.Module) -> Ca
         if node.op == "call_method":
             return getattr(args[0], target)(*args[1:], **kwargs)
         if node.op == "get_attr":
-            return _attribute(network, target)
+            return value_of(network, target)
         raise NotAGraph(f"its trace has an operation {node.op}")
 
     return call
 
 
-def _attribute(network: nn.Module, path: str) -> Any:
-    value: Any = network
-    for part in path.split("."):
-        value = getattr(value, part)
-    return value
+def _place(node: fx.Node) -> object:
+    """The same for all nodes that read one attribute."""
+    return ("get_attr", node.target) if node.op == "get_attr" else node
+
+
+def _is_size(node: fx.Node) -> bool:
+    """Whether the node is a size of a tensor, or part of one."""
+    if node.target in ("size", "numel") or (node.target is getattr and node.args[1] == "shape"):
+        return True
+    return node.target is operator.getitem and isinstance(node.args[0], fx.Node) and _is_size(node.args[0])
 
 
 def _counts_images(node: fx.Node) -> bool:
-    if node.op == "call_method" and node.target == "size":
+    if node.op == "call_method":
         return bool(node.args[1:] == (0,))
-    if not _is_first_output(node) or not isinstance(source := node.args[0], fx.Node):
-        return False
-    return source.target == "size" or (source.target is getattr and bool(source.args[1] == "shape"))
+    source = node.args[0]
+    return _is_item(node, 0) and isinstance(source, fx.Node) and source.target is not operator.getitem
 
 
-def _is_first_output(node: fx.Node) -> bool:
-    return node.target is operator.getitem and bool(node.args[1] == 0)
+def _is_item(node: Any, place: int | None = None) -> bool:
+    """Whether the node is ``something[place]``; of any place where none is named."""
+    item = isinstance(node, fx.Node) and node.target is operator.getitem and isinstance(node.args[1], int)
+    return item and (place is None or node.args[1] == place)
 
 
-def _is_membrane(node: fx.Node, neurons: dict[fx.Node, Any]) -> bool:
-    return node.target is operator.getitem and bool(node.args[1] != 0) and node.args[0] in neurons
-
-
-def _defaults(network: nn.Module) -> dict[str, Any]:
-    """The arguments of forward after the first, at their defaults, for a trace with concrete values."""
-    parameters = list(inspect.signature(network.forward).parameters.values())[1:]
-    named = [p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
-    return {p.name: p.default for p in named if p.default is not p.empty}
-
-
-def _shape_of(nodes: Sequence[Node]) -> list[tuple[str, tuple[int, ...], int]]:
-    """What a step does, up to the names that fx gave: which neurons and modules, fed from where."""
-    place = {node.name: i for i, node in enumerate(nodes)}
-    places = [tuple(place.get(name, -1) for name in node.inputs) for node in nodes]
-    labels = [node.name if node.neuron else "" for node in nodes]
-    return [(label, inputs, id(node.module)) for label, inputs, node in zip(labels, places, nodes, strict=True)]
+def _is_zero(state: Any, network: nn.Module) -> bool:
+    """Whether a state is zero for sure."""
+    if not isinstance(state, fx.Node):
+        return bool(state == 0)
+    if state.op == "get_attr":
+        value = value_of(network, str(state.target))
+        return isinstance(value, Tensor) and not bool(value.any())
+    if state.target in _ZEROS:
+        return True
+    return state.target in _KEEP_VALUES and _is_zero(state.args[0], network)

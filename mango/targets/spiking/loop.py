@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from mango.errors import InputError
+from mango.targets.spiking.copies import copied
+from mango.targets.spiking.engine import ROWS
 from mango.targets.spiking.packages import Package
-
-STYLES = ("step", "time", "loop")
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Watched:
 
 
 class OwnLoop:
-    """Runs a network as its author would.
+    """Runs a network as its author would, each time on a fresh copy.
 
     Args:
         network: in eval mode.
@@ -36,21 +36,27 @@ class OwnLoop:
     Attributes:
         style: ``"step"``: called once a step with ``(n, ...)``; ``"time"``: once with ``(steps, n, ...)``; ``"loop"``:
             once with ``(n, ...)``, and it makes the steps itself.
+        layers: names of the neuron layers that are called once in each step, as in ``named_modules``.
+        left_out: those that are called otherwise, and how often in all.
+        takes_time: whether all of them take whole trains ``(steps, n, ...)``.
 
     Raises:
-        InputError: the network can be called in none of these ways, or makes another number of steps by itself.
+        InputError: the network can be called in none of these ways, makes another number of steps by itself, or gives
+            another answer to the same images.
     """
 
     def __init__(self, network: nn.Module, package: Package, steps: int, probe: Tensor) -> None:
         self._network, self._package, self._steps = network, package, steps
-        self._neurons = {name: module for name, module in network.named_modules() if package.is_neuron(module)}
-        self._takes_time = package.takes_time(network)
-        self.style = self._find_style(probe)
-
-    @property
-    def layers(self) -> tuple[str, ...]:
-        """Names of the neuron layers, as in ``named_modules``."""
-        return tuple(self._neurons)
+        neurons = {name: module for name, module in network.named_modules() if package.is_neuron(module)}
+        self._whole = {name for name, module in neurons.items() if package.takes_time(module)}
+        self.layers, self.left_out = tuple(neurons), dict[str, int]()
+        self.takes_time = len(self._whole) == len(neurons)
+        self.style, seen = self._found(probe)
+        counts = {name: len(calls) for name, (calls, _) in seen.items()}
+        usual = {name: 1 if name in self._whole or self.style == "step" else steps for name in counts}
+        self.left_out = {name: count for name, count in counts.items() if count != usual[name]}
+        self.layers = tuple(name for name in counts if name not in self.left_out)
+        self._first = {name: self._first_step(name, seen[name][0]) for name in self.layers}
 
     @torch.inference_mode()
     def run(self, inputs: Tensor, layers: Sequence[str]) -> dict[str, Watched]:
@@ -60,84 +66,107 @@ class OwnLoop:
             inputs: ``(1, n, ...)`` where the input is the same at every step, else ``(steps, n, ...)``.
             layers: of interest.
         """
-        with self._watch(layers) as seen:
-            self._call(inputs, self.style)
-        return {name: self._joined(name, *seen[name]) for name in layers}
+        n = inputs.shape[1]
+        if n < ROWS:  # so that the answer does not depend on what an image is shown with
+            inputs = inputs[:, torch.arange(ROWS, device=inputs.device) % n]
+        seen = self._called(inputs, self.style, layers)
+        return {name: self._joined(name, *seen[name], n) for name in layers}
 
-    def _call(self, inputs: Tensor, style: str) -> None:
-        self._package.reset(self._network)
-        if style == "step":
-            state: object = None
-            for t in range(self._steps):
-                state = self._package.step(self._network, inputs[t if len(inputs) > 1 else 0], state)
-        elif style == "time":
-            self._package.step(self._network, inputs.expand(self._steps, *inputs.shape[1:]).contiguous(), None)
-        elif len(inputs) > 1:
+    def check_repeats(self, probed: dict[str, Watched]) -> None:
+        """Compares a run on the images by which the style was found.
+
+        Raises:
+            InputError: it differs.
+        """
+        for name, before in self._first.items():
+            if not torch.allclose(before, probed[name].currents[0], rtol=0, atol=0, equal_nan=True):
+                raise InputError(
+                    f"{type(self._network).__name__} gives {name} other currents when it is shown the same images "
+                    "again: it seems to draw random numbers. Take that out; encoder='rate' draws spikes with a seed"
+                )
+
+    def _called(self, inputs: Tensor, style: str, layers: Sequence[str]) -> _Seen:
+        network = copied(self._network)
+        self._package.reset(network)
+        if style == "loop" and len(inputs) > 1:
             raise InputError("the network makes its time steps itself, so it can only be shown constant input")
-        else:
-            self._package.step(self._network, inputs[0], None)
-        self._package.reset(self._network)
+        with _watching({name: network.get_submodule(name) for name in layers}) as seen:
+            if style == "step":
+                state: object = None
+                for t in range(self._steps):
+                    state = self._package.call(network, inputs[t if len(inputs) > 1 else 0].clone(), state)
+            elif style == "time":
+                trains = inputs.expand(self._steps, *inputs.shape[1:])
+                self._package.call(network, trains.clone(memory_format=torch.contiguous_format), None)
+            else:
+                self._package.call(network, inputs[0].clone(), None)
+        return seen
 
     @torch.inference_mode()
-    def _find_style(self, probe: Tensor) -> str:
+    def _found(self, probe: Tensor) -> tuple[str, _Seen]:
+        """How the network is called, and what was seen of one call."""
         reasons = []
-        for style in STYLES:
-            if (style == "time") > self._takes_time:
-                continue
+        for style in ("time", "loop") if self._whole else ("loop", "time"):
             try:
-                if style != "time":
-                    with self._watch(self.layers) as seen:
-                        self._package.reset(self._network)
-                        self._package.step(self._network, probe, None)
-                    found = self._steps_of(seen)
-                    if (found == 1) != (style == "step"):
-                        continue
-                    if style == "loop" and found != self._steps:
-                        raise InputError(
-                            f"{type(self._network).__name__} makes {found} time steps itself; got steps={self._steps}"
-                        )
-                else:
-                    with self._watch(self.layers) as seen:
-                        self._call(probe[None], style)
-                return style
-            except InputError:
-                raise
+                seen = self._called(probe[None], style, self.layers)
             except Exception as error:  # whatever the user's network raises
-                reasons.append(f"as {style}: {type(error).__name__}: {error}")
+                what = "images" if style == "loop" else "trains of them"
+                reasons.append(f"with {what} {type(error).__name__}: {error}")
+                continue
+            seen = {name: calls for name, calls in seen.items() if calls[0]}
+            made = self._steps_made(seen, len(probe))
+            if made == 1 and style == "loop" and not self._whole and self._package.keeps_state(self._network):
+                return "step", seen
+            if made == self._steps:
+                return style, seen
+            if made and style == "loop":
+                reasons.append(
+                    f"with images it makes {made} time steps by itself, where steps={self._steps} was given (or a "
+                    "neuron serves at several places of a step: give each a neuron of its own)"
+                )
+            elif made is not None:
+                reasons.append(f"with {'images' if style == 'loop' else 'trains of them'} its neurons saw other shapes")
         raise InputError(
-            f"{type(self._network).__name__} could be called neither with images {tuple(probe.shape)} nor with trains "
-            f"of them: {'; '.join(reasons) or 'no neuron was reached'}"
+            f"{type(self._network).__name__} can be called neither with images {tuple(probe.shape)} nor with trains "
+            f"{(self._steps, *probe.shape)}: {'; '.join(reasons)}"
         )
 
-    def _steps_of(self, seen: dict[str, tuple[list[Tensor], list[Tensor]]]) -> int:
-        counts = {len(currents) for currents, _ in seen.values()} - {0}
-        if not counts:
-            return 0
-        if self._takes_time:
-            return len(next(currents for currents, _ in seen.values() if currents)[0])
-        return max(counts)
+    def _steps_made(self, seen: _Seen, images: int) -> int | None:
+        """In one call; 0 where a neuron saw something else than so many images, None where none was called."""
+        made = []
+        for name, (currents, _) in seen.items():
+            whole = name in self._whole
+            if currents[0].dim() < 2 + whole or currents[0].shape[int(whole)] != images:
+                return 0
+            made.append(len(currents[0]) if whole else len(currents))
+        return min(made, default=None)
 
-    def _joined(self, name: str, currents: list[Tensor], spikes: list[Tensor]) -> Watched:
-        if not spikes:
-            raise InputError(f"the network never calls its layer {name}")
-        if self._takes_time:
-            return Watched(currents[0], spikes[0])
-        return Watched(torch.stack(currents), torch.stack(spikes))
+    def _first_step(self, name: str, currents: list[Tensor]) -> Tensor:
+        return currents[0][0] if name in self._whole else currents[0]
 
-    @contextmanager
-    def _watch(self, layers: Sequence[str]) -> Iterator[dict[str, tuple[list[Tensor], list[Tensor]]]]:
-        seen: dict[str, tuple[list[Tensor], list[Tensor]]] = {name: ([], []) for name in layers}
+    def _joined(self, name: str, currents: list[Tensor], spikes: list[Tensor], images: int) -> Watched:
+        if name in self._whole:
+            return Watched(currents[0][:, :images], spikes[0][:, :images])
+        return Watched(torch.stack(currents)[:, :images], torch.stack(spikes)[:, :images])
 
-        def note(name: str) -> Any:
-            def hook(_module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
-                seen[name][0].append((args[0] if args else next(iter(kwargs.values()))).detach().clone())
-                seen[name][1].append((output[0] if isinstance(output, tuple) else output).detach().clone())
 
-            return hook
+_Seen = dict[str, tuple[list[Tensor], list[Tensor]]]  # input currents and spikes of each call of each layer
 
-        hooks = [self._neurons[name].register_forward_hook(note(name), with_kwargs=True) for name in layers]
-        try:
-            yield seen
-        finally:
-            for hook in hooks:
-                hook.remove()
+
+@contextmanager
+def _watching(neurons: dict[str, nn.Module]) -> Iterator[_Seen]:
+    seen: _Seen = {name: ([], []) for name in neurons}
+
+    def note(name: str) -> Any:
+        def hook(_module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
+            seen[name][0].append((args[0] if args else next(iter(kwargs.values()))).detach().clone())
+            seen[name][1].append((output[0] if isinstance(output, tuple) else output).detach().clone())
+
+        return hook
+
+    hooks = [module.register_forward_hook(note(name), with_kwargs=True) for name, module in neurons.items()]
+    try:
+        yield seen
+    finally:
+        for hook in hooks:
+            hook.remove()

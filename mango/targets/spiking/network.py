@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import copy
+import math
 import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,16 +13,19 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mango.errors import OptionError, TargetError, UnknownName
+from mango.errors import InputError, OptionError, UnknownName
 from mango.targets.spiking import encoders
-from mango.targets.spiking.engine import Engine
+from mango.targets.spiking.arithmetic import check_precision, device_of, maps, reference
+from mango.targets.spiking.copies import copied
+from mango.targets.spiking.engine import ROWS, Engine
 from mango.targets.spiking.graph import Graph, NotAGraph, trace
 from mango.targets.spiking.loop import OwnLoop, Watched
 from mango.targets.spiking.packages import package_of
-from mango.targets.spiking.preprocess import Preprocess
+from mango.targets.spiking.preprocess import Preprocess, checked_stimuli
 from mango.targets.spiking.readouts import Activity
 
 PROBES = 4  # images in the check at load
+REORDERED = 100  # flipped spikes per million that sums in another order may cause on a GPU
 Index = tuple[int | None, ...]
 
 
@@ -61,7 +63,9 @@ class SpikingNetwork:
         stimulus_shape: of one stimulus, before ``preprocess``.
         preprocess: resizing and normalisation.
         encoder: ``"direct"`` (the image at every step), ``"rate"`` (Bernoulli spikes, seeded) or ``"latency"``.
-        device: where the network runs.
+        device: ``"cpu"``, ``"cuda"`` or ``"auto"``, a GPU where there is one.
+        precision: of convolutions and matrix products, ``"float32"``, or what flips spikes: ``"tf32"``, ``"bfloat16"``
+            or ``"float16"``. Neurons are always in float32.
 
     Attributes:
         layers: name of a neuron layer, as in ``named_modules`` -> shape for one image, ``(channels, height, width)`` or
@@ -70,8 +74,8 @@ class SpikingNetwork:
 
     Raises:
         InputError: no spiking neurons in it, or it cannot be called with such stimuli.
-        OptionError: steps < 1.
-        UnknownName: no such encoder.
+        OptionError: steps < 1; no such device, or one without the precision; stimuli that preprocess does not take.
+        UnknownName: no such encoder or precision.
     """
 
     def __init__(
@@ -83,6 +87,7 @@ class SpikingNetwork:
         preprocess: Preprocess | None = None,
         encoder: str = "direct",
         device: str | torch.device = "cpu",
+        precision: str = "float32",
     ) -> None:
         if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
             raise OptionError(f"steps must be a whole number >= 1; got {steps!r}")
@@ -90,16 +95,26 @@ class SpikingNetwork:
             raise UnknownName("encoder", encoder, encoders.TABLE)
         self.steps, self.stimulus_shape = steps, tuple(stimulus_shape)
         self._encoder, self._preprocess = encoder, preprocess or Preprocess()
-        self._device = torch.device(device)
+        self._preprocess.check_shape(self.stimulus_shape)
+        self.device, self._precision = device_of(device), precision
+        check_precision(precision, self.device)
         self._package = package_of(network)
         wrapped = nn.Sequential(network) if self._package.is_neuron(network) else network
-        self._network = copy.deepcopy(wrapped).eval().requires_grad_(False).to(self._device)
+        self._network = copied(wrapped, parameters=True).eval().requires_grad_(False).to(self.device)
+        self._package.reset(self._network)
+        self._dtype = next((p.dtype for p in self._network.parameters() if p.is_floating_point()), torch.float32)
         self._channels_last = _is_channels_last(self._network)
-        with _one_thread():
+        with reference(self.device):
             probes = self._inputs(_probes(self.stimulus_shape), np.arange(PROBES))
             self._loop = OwnLoop(self._network, self._package, steps, probes[0])
+            if encoder != "direct" and self._loop.style == "loop":
+                raise InputError(
+                    f"{type(network).__name__} makes its time steps itself and sees the same stimulus at each; "
+                    f"encoder={encoder!r} needs a network that is called once a step, or with whole trains"
+                )
             own = self._loop.run(probes, self._loop.layers)
-            self.layers = {name: tuple(watched.currents.shape[2:]) for name, watched in own.items()}
+            self._loop.check_repeats(own)
+            self.layers = {name: tuple(watched.spikes.shape[2:]) for name, watched in own.items()}
             self._neurons = {
                 name: self._package.neuron(self._network.get_submodule(name), shape)
                 for name, shape in self.layers.items()
@@ -107,13 +122,26 @@ class SpikingNetwork:
             self._engine: Engine | None = None
             self.check: Check | None = None
             try:
-                self._engine, self.check = self._checked(trace(self._network, self._package.is_neuron), probes, own)
+                graph = trace(self._network, self._package, trains=self._loop.style == "time")
+                self._engine, self.check = self._checked(graph, probes, own)
             except NotAGraph as reason:
+                if precision != "float32":
+                    raise OptionError(
+                        f"precision={precision!r} is for networks that are evaluated over all steps at once; "
+                        f"{type(network).__name__} is evaluated by its own loop: {reason}"
+                    ) from reason
                 warnings.warn(
                     f"{type(network).__name__} is evaluated by its own loop over the steps, which is slower: {reason}",
                     RuntimeWarning,
                     stacklevel=2,
                 )
+        if self.check is not None and self.check.flipped:
+            warnings.warn(
+                f"{type(network).__name__} on {self.device.type} in {precision}: {self.check.per_million:.3g} spikes per "
+                "million differ from its own loop in float32, on probe images",
+                RuntimeWarning,
+                stacklevel=2,
+            )
 
     @property
     def stochastic(self) -> bool:
@@ -148,9 +176,11 @@ class SpikingNetwork:
         seeds: encoders.Seeds = None,
     ) -> list[NDArray[np.float64]]:
         """As `read`, several read-outs of one evaluation."""
-        with _one_thread():
-            activity = self._activity(self._inputs(self._stimuli(stimuli), seeds), layer, index)
-            answers = [activity.read(readout) for readout in readouts]
+        images = checked_stimuli(stimuli, self.stimulus_shape)
+        apart = self._engine is not None and all(neuron.alike for neuron in self._neurons.values())
+        with reference(self.device):
+            activity = self._activity(self._inputs(images, seeds, least=1 if apart else ROWS), layer, index)
+            answers = [activity.read(readout)[: len(images)] for readout in readouts]
         if self._neurons[layer].alike:
             return answers
         return [np.ascontiguousarray(answer[(slice(None), *_place(index))]) for answer in answers]
@@ -164,24 +194,20 @@ class SpikingNetwork:
             if neuron.alike:
                 currents, spikes = (values[(slice(None), slice(None), *place)] for values in (currents, spikes))
             return Activity(neuron, currents, self.steps, known=spikes)
-        if neuron.alike and index and index[0] is not None:
-            currents = self._engine.current_of(inputs, layer, index[0])[(slice(None), slice(None), 0, *place[1:])]
-        else:
-            currents = self._engine.currents(inputs, layer)
-            currents = currents[(slice(None), slice(None), *place)] if neuron.alike else currents
+        with maps(self.device, self._precision):
+            if neuron.alike and index and index[0] is not None:
+                currents = self._engine.current_of(inputs, layer, index[0])[(slice(None), slice(None), 0, *place[1:])]
+            else:
+                currents = self._engine.currents(inputs, layer)
+                currents = currents[(slice(None), slice(None), *place)] if neuron.alike else currents
         return Activity(neuron, currents, self.steps, packed=self._engine.kernels)
 
-    def _stimuli(self, stimuli: NDArray[np.float32]) -> Tensor:
-        images = np.array(stimuli, np.float32)
-        if images.shape[1:] != self.stimulus_shape:
-            wanted = ", ".join(map(str, self.stimulus_shape))
-            raise TargetError(f"the network is shown stimuli (n, {wanted}) in [0, 1]; got shape {images.shape}")
-        return torch.from_numpy(images)
-
-    def _inputs(self, images: Tensor, seeds: encoders.Seeds) -> Tensor:
-        """What the network sees, ``(steps or 1, n, ...)``."""
-        prepared = self._preprocess(images.to(self._device))
-        inputs = encoders.TABLE[self._encoder](prepared, self.steps, seeds)
+    def _inputs(self, images: Tensor, seeds: encoders.Seeds, least: int = 1) -> Tensor:
+        """What the network sees, ``(steps or 1, n, ...)``; images are repeated until there are so many."""
+        prepared = self._preprocess(images.to(self.device))
+        inputs = encoders.TABLE[self._encoder](prepared, self.steps, seeds).to(self._dtype)
+        if inputs.shape[1] < least:
+            inputs = inputs[:, torch.arange(least) % inputs.shape[1]]
         if inputs.dim() == 5:
             layout = torch.channels_last if self._channels_last else torch.contiguous_format
             inputs = inputs.flatten(0, 1).contiguous(memory_format=layout).view(inputs.shape)
@@ -189,15 +215,17 @@ class SpikingNetwork:
 
     def _checked(self, graph: Graph, probes: Tensor, own: dict[str, Watched]) -> tuple[Engine, Check]:
         """The fastest evaluation that gives the currents of the network's own loop to the last bit, or its spikes."""
-        takes_time = self._package.takes_time(self._network)
-        if graph.steps not in (1, self.steps):
-            raise NotAGraph(f"its trace makes {graph.steps} steps, not {self.steps}")
-        missing = [name for name in self._loop.layers if name not in {node.name for node in graph.nodes}]
-        if missing:
-            raise NotAGraph(f"its trace does not reach {', '.join(missing)}")
+        takes_time = self._loop.takes_time
+        expected = 1 if takes_time or self._loop.style == "step" else self.steps
+        if graph.steps != expected:
+            raise NotAGraph(f"its trace calls each neuron {graph.steps} times, not {expected}")
+        if set(self._loop.layers) != {node.name for node in graph.nodes if node.neuron}:
+            raise NotAGraph("its trace reaches other neurons than its own loop does")
         repeats = graph.repeats(probes[0], self.steps) if takes_time and self._loop.style == "loop" else ()
         check = Check(0, 0, currents_equal=False)
-        for kernels in (True, False) if self._device.type == "cpu" else (False,):
+        plain = self.device.type == "cpu" and self._precision == "float32"
+        allowed = 0 if plain else REORDERED if self._precision == "float32" else math.inf
+        for kernels in (True, False) if plain and self._dtype == torch.float32 else (False,):
             engine = Engine(
                 graph,
                 self._neurons,
@@ -209,7 +237,7 @@ class SpikingNetwork:
                 probes=probes,
             )
             check = self._compared(engine, probes, own)
-            if check.currents_equal or (not kernels and not check.flipped):
+            if check.currents_equal or (not kernels and check.per_million <= allowed):
                 return engine, check
         raise NotAGraph(f"{check.per_million:.3g} spikes per million differ on probe images")
 
@@ -217,7 +245,8 @@ class SpikingNetwork:
         flipped, spikes, equal = 0, 0, True
         for name, watched in own.items():
             try:
-                currents = engine.currents(probes, name)
+                with maps(self.device, self._precision):
+                    currents = engine.currents(probes, name)
                 found = Activity(self._neurons[name], currents, self.steps, packed=engine.kernels).spikes
                 equal &= bool((currents == watched.currents).all())
                 flipped += int((found != watched.spikes).sum())
@@ -249,14 +278,3 @@ def _probes(shape: Sequence[int]) -> Tensor:
         images[1] = F.interpolate(coarse, tuple(shape[1:]), mode="bilinear")[0]
     images[2] = 0.5
     return (images * 255).round() / 255
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Within it torch uses one thread: spikes must not depend on the number of cores."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from mango.targets.spiking import SpikingNetwork
 from mango.targets.spiking.graph import trace
 from mango.targets.spiking.narrow import narrowed
+from mango.targets.spiking.packages.snntorch import SnnTorch
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (5, 3, 16, 16)).astype(np.float32) / np.float32(255)
 
@@ -62,12 +63,12 @@ def test_a_channel_is_its_part_of_the_layer(network: nn.Module) -> None:
 
 
 def test_what_is_cut_down() -> None:
-    graph = trace(stack(), lambda module: isinstance(module, snntorch.Leaky))
+    graph = trace(stack(), SnnTorch())
     full = graph.up_to("5")
     plan = narrowed(full, full[-1].name, 4)
     assert plan is not None
     assert [node.name for node in plan] == [node.name for node in full]
     changed = [type(after.module) for before, after in zip(full, plan, strict=True) if before is not after]
     assert changed == [nn.Conv2d, nn.BatchNorm2d]
-    sum_ = trace(Residual(), lambda module: isinstance(module, snntorch.Leaky)).up_to("lif2")
+    sum_ = trace(Residual(), SnnTorch()).up_to("lif2")
     assert narrowed(sum_, sum_[-1].name, 4) is None

@@ -15,7 +15,9 @@ TABLE: dict[str, str] = {  # the package's import name -> our module on it
     "snntorch": "snntorch:SnnTorch",
     "spikingjelly": "spikingjelly:SpikingJelly",
     "norse": "norse:Norse",
+    "nir": "nir:Nir",
 }
+NEVER = 1e30  # a threshold that no potential reaches; infinite, it would make 0 * threshold undefined
 
 
 class Neuron(ABC):
@@ -25,10 +27,12 @@ class Neuron(ABC):
         alike: whether each neuron follows its own current alone, all by the same parameters, so that some of the layer
             can be stepped without the others.
         dynamics: what the kernels need to do the same; None where only the package can.
+        spiking: whether it gives spikes, rather than its potential (a leaky integrator).
     """
 
     alike: bool
-    dynamics: Dynamics | None
+    dynamics: Dynamics | None = None
+    spiking: bool = True
 
     @abstractmethod
     def reset(self) -> None:
@@ -36,11 +40,19 @@ class Neuron(ABC):
 
     @abstractmethod
     def step(self, current: Tensor) -> tuple[Tensor, Tensor]:
-        """Spikes and membrane potential after one step with the input current ``(n, ...)``."""
+        """Spikes and membrane potential after one step with the input current ``(n, ...)``.
+
+        Raises:
+            NotImplementedError: only the network's own loop can step it.
+        """
 
     @abstractmethod
     def without_reset(self) -> Neuron:
-        """The same neuron, whose spikes leave its potential alone."""
+        """The same neuron, whose spikes leave its potential alone.
+
+        Raises:
+            NotImplementedError: mango does not know how.
+        """
 
 
 class Package(ABC):
@@ -53,15 +65,27 @@ class Package(ABC):
         """Whether the module is one of its neurons."""
 
     @abstractmethod
-    def takes_time(self, network: nn.Module) -> bool:
-        """Whether its neurons take whole trains ``(steps, n, ...)`` instead of one step ``(n, ...)``."""
+    def takes_time(self, module: nn.Module) -> bool:
+        """Whether a neuron takes whole trains ``(steps, n, ...)`` instead of one step ``(n, ...)``."""
+
+    @abstractmethod
+    def gives_state(self, module: nn.Module) -> bool:
+        """Whether a neuron returns its state beside its spikes."""
+
+    def keeps_state(self, network: nn.Module) -> bool:  # noqa: ARG002 (most neurons do)
+        """Whether a second call of the network, given what the first returned, goes on where the first ended."""
+        return True
+
+    def is_stateful(self, module: nn.Module) -> bool:
+        """Whether a module that is no neuron gives another answer to the same input from step to step."""
+        return isinstance(module, nn.RNNBase)
 
     @abstractmethod
     def reset(self, network: nn.Module) -> None:
-        """Every neuron of the network to the state before the first step."""
+        """All that the network keeps to what it was before the first step."""
 
     @abstractmethod
-    def step(self, network: nn.Module, current: Tensor, state: object) -> object:
+    def call(self, network: nn.Module, inputs: Tensor, state: object) -> object:
         """One call of the network with what it returned as state, None at first; the next state."""
 
     @abstractmethod

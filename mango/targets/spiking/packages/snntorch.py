@@ -13,7 +13,8 @@ from mango.targets.spiking.kernels import Dynamics, leaky
 from mango.targets.spiking.packages import Neuron, Package
 
 POINTWISE = (snntorch.Leaky, snntorch.Synaptic, snntorch.Alpha, snntorch.Lapicque)
-STATES = ("mem", "syn", "syn_exc", "syn_inh", "spk")
+WHOLE = (snntorch.StateLeaky, snntorch.AssociativeLeaky)  # take trains (steps, n, ...) only
+STATES = ("mem", "mem_prev", "syn", "syn_exc", "syn_inh", "spk")
 
 
 class SnnTorch(Package):
@@ -24,16 +25,19 @@ class SnnTorch(Package):
     def is_neuron(self, module: nn.Module) -> bool:
         return isinstance(module, SpikingNeuron)
 
-    def takes_time(self, network: nn.Module) -> bool:  # noqa: ARG002 (one step at a time, always)
-        return False
+    def takes_time(self, module: nn.Module) -> bool:
+        return isinstance(module, WHOLE)
+
+    def gives_state(self, module: nn.Module) -> bool:
+        return bool(module.output or not module.init_hidden)
 
     def reset(self, network: nn.Module) -> None:
         for module in network.modules():
             if self.is_neuron(module):
                 _reset(module)
 
-    def step(self, network: nn.Module, current: Tensor, state: object) -> object:  # noqa: ARG002 (kept inside)
-        network(current)
+    def call(self, network: nn.Module, inputs: Tensor, state: object) -> object:  # noqa: ARG002 (kept inside)
+        network(inputs)
         return None
 
     def neuron(self, module: nn.Module, shape: tuple[int, ...]) -> Neuron:
@@ -50,13 +54,15 @@ class _Neuron(Neuron):
         _reset(self._module)
 
     def step(self, current: Tensor) -> tuple[Tensor, Tensor]:
+        if isinstance(self._module, WHOLE):
+            raise NotImplementedError(f"{type(self._module).__name__} takes whole trains only")
         answer = self._module(current)  # no state is passed: it goes on from its own
         return (answer[0] if isinstance(answer, tuple) else answer), self._module.mem
 
     def without_reset(self) -> _Neuron:
-        free = copy.deepcopy(self._module)
-        if not isinstance(free, (snntorch.Leaky, snntorch.Synaptic, snntorch.Alpha)):
+        if type(self._module) not in POINTWISE:
             raise NotImplementedError
+        free = copy.deepcopy(self._module)
         free.state_function = free._base_int
         free.reset_delay = True
         return _Neuron(free)
@@ -65,11 +71,13 @@ class _Neuron(Neuron):
 def _dynamics(module: Any, shape: tuple[int, ...]) -> Dynamics | None:
     """Of a plain Leaky whose parameters are numbers, or one per channel."""
     plain = type(module) is snntorch.Leaky and not module.inhibition and not module.state_quant
-    if not plain or float(module.graded_spikes_factor) != 1:
+    if not plain or module.graded_spikes_factor.numel() > 1 or float(module.graded_spikes_factor) != 1:
         return None
     values = [value.detach().cpu() for value in (module.beta, module.threshold)]
     per_channel = (shape[0], *(1 for _ in shape[1:]))
     if any(value.numel() > 1 and tuple(value.shape) != per_channel for value in values):
+        return None
+    if not all(value.isfinite().all() for value in values):
         return None
     beta, threshold = (value.flatten().numpy() for value in values)
     return leaky(beta, threshold, module.reset_mechanism, delayed=module.reset_delay)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import copy
-import math
 from typing import Any
 
+from spikingjelly.activation_based.base import MemoryModule
+from spikingjelly.activation_based.layer import Dropout
 from spikingjelly.activation_based.neuron import BaseNode, IFNode, LIFNode, ParametricLIFNode, SimpleBaseNode
 from torch import Tensor, nn
 
 from mango.targets.spiking.kernels import Dynamics, relaxing
-from mango.targets.spiking.packages import Neuron, Package
+from mango.targets.spiking.packages import NEVER, Neuron, Package
+
+PLAIN = (IFNode, LIFNode, ParametricLIFNode)
 
 
 class SpikingJelly(Package):
@@ -21,16 +24,23 @@ class SpikingJelly(Package):
     def is_neuron(self, module: nn.Module) -> bool:
         return isinstance(module, (BaseNode, SimpleBaseNode))
 
-    def takes_time(self, network: nn.Module) -> bool:
-        return any(self.is_neuron(module) and _mode(module) == "m" for module in network.modules())
+    def takes_time(self, module: nn.Module) -> bool:
+        return bool(module.step_mode == "m")
+
+    def gives_state(self, module: nn.Module) -> bool:  # noqa: ARG002 (none does)
+        return False
+
+    def is_stateful(self, module: nn.Module) -> bool:
+        remembers = isinstance(module, MemoryModule) and not isinstance(module, Dropout)  # which forgets in eval mode
+        return (remembers and not self.is_neuron(module)) or super().is_stateful(module)
 
     def reset(self, network: nn.Module) -> None:
         for module in network.modules():
-            if self.is_neuron(module):
-                _reset(module)
+            if isinstance(module, MemoryModule):
+                module.reset()
 
-    def step(self, network: nn.Module, current: Tensor, state: object) -> object:  # noqa: ARG002 (kept inside)
-        network(current)
+    def call(self, network: nn.Module, inputs: Tensor, state: object) -> object:  # noqa: ARG002 (kept inside)
+        network(inputs)
         return None
 
     def neuron(self, module: nn.Module, shape: tuple[int, ...]) -> Neuron:  # noqa: ARG002 (one number for all)
@@ -39,37 +49,36 @@ class SpikingJelly(Package):
 
 class _Neuron(Neuron):
     def __init__(self, module: Any, dynamics: Dynamics | None = None) -> None:
-        module.step_mode = "s"
+        self._steps = "s" in module.supported_step_mode()
+        if self._steps:
+            module.step_mode = "s"
+        module.store_v_seq = False
         self._module, self.dynamics = module, dynamics
-        self.alike = type(module) in (IFNode, LIFNode, ParametricLIFNode)
+        self.alike = type(module) in PLAIN
 
     def reset(self) -> None:
-        _reset(self._module)
+        self._module.reset()
 
     def step(self, current: Tensor) -> tuple[Tensor, Tensor]:
+        if not self._steps:
+            raise NotImplementedError(f"{type(self._module).__name__} takes whole trains only")
         return self._module(current), self._module.v
 
     def without_reset(self) -> _Neuron:
+        if type(self._module) not in PLAIN:
+            raise NotImplementedError
         free = copy.deepcopy(self._module)
-        free.v_threshold = math.inf
+        free.v_threshold = NEVER
         return _Neuron(free)
 
 
 def _dynamics(module: Any) -> Dynamics | None:
     """Of a plain IF, LIF or parametric LIF node."""
+    if type(module) not in PLAIN or module._neuron_precision is not None:
+        return None
     common = {"threshold": module.v_threshold, "v_reset": module.v_reset}
     if type(module) is IFNode:
         return relaxing(**common)
     if type(module) is LIFNode:
         return relaxing(**common, tau=module.tau, decay_input=module.decay_input)
-    if type(module) is ParametricLIFNode:
-        return relaxing(**common, rate=float(module.w.sigmoid()), decay_input=module.decay_input)
-    return None
-
-
-def _reset(module: Any) -> None:
-    module.reset()
-
-
-def _mode(module: Any) -> str:
-    return str(module.step_mode)
+    return relaxing(**common, rate=float(module.w.detach().sigmoid()), decay_input=module.decay_input)
