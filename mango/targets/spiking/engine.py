@@ -20,7 +20,7 @@ from mango.targets.spiking.packages import Neuron
 from mango.targets.spiking.packed import Convolution, Packed
 
 ROWS = 4  # with fewer, matrix products round otherwise than with any larger number
-MEMORY = 64 * 2**20  # bytes of one operation's output over all steps; more images than that allows are split
+MEMORY = {"cpu": 64 * 2**20, "cuda": 2**30}  # bytes of one operation's output over all steps, which split the images
 
 
 class Engine:
@@ -110,7 +110,7 @@ class Engine:
             return values[self._input[layer]].over_time[:, :n]
         kept = {name: value for name, value in values.items() if name in needed}
         parts = []
-        for begin, end in self._spans(max(n, _least(self._steps))):
+        for begin, end in self._spans(max(n, _least(self._steps)), MEMORY[inputs.device.type]):
             some = {name: value.images(begin, end) for name, value in kept.items()}
             self._run(rest, some, {self._input[layer]})
             parts.append(some[self._input[layer]].over_time)
@@ -123,9 +123,9 @@ class Engine:
             inputs = inputs[:, torch.arange(least) % n]
         return _Value(still=inputs[0]) if self._repeats else _Value(inputs)
 
-    def _spans(self, n: int) -> list[tuple[int, int]]:
+    def _spans(self, n: int, memory: int) -> list[tuple[int, int]]:
         """Images that are evaluated together: as many as memory allows, and about as many in each part."""
-        size = max(2 * _least(self._steps), MEMORY // (4 * self._steps * self._elements))
+        size = max(2 * _least(self._steps), memory // (4 * self._steps * self._elements))
         bounds = [n * part // -(-n // size) for part in range(-(-n // size) + 1)]
         return list(pairwise(bounds))
 
@@ -188,12 +188,13 @@ def integrate(neuron: Neuron, currents: Tensor, steps: int) -> tuple[Tensor, Ten
     """
     neuron.reset()
     spikes, total = None, torch.zeros_like(currents[0])
-    for t in range(steps):
-        spike, membrane = neuron.step(currents[t if len(currents) > 1 else 0])
-        if spikes is None:
-            spikes = over_time(spike, steps)
-        spikes[t] = spike
-        total += membrane
+    with torch.autocast(currents.device.type, enabled=False):
+        for t in range(steps):
+            spike, membrane = neuron.step(currents[t if len(currents) > 1 else 0])
+            if spikes is None:
+                spikes = over_time(spike, steps)
+            spikes[t] = spike
+            total += membrane
     neuron.reset()
     assert spikes is not None
     return spikes, total / steps
@@ -235,8 +236,11 @@ class _Value:
 
     @property
     def over_time(self) -> Tensor:
+        """What drives a neuron, in full precision where the maps have less."""
         if self.tensor is None:
             raise TypeError("a neuron is driven by something that does not follow the images")
+        if torch.is_autocast_enabled(self.tensor.device.type):
+            return self.tensor.float()
         return self.tensor
 
     def expanded(self, steps: int) -> Any:

@@ -6,6 +6,7 @@ import math
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -93,6 +94,14 @@ class SpikingNetwork:
             raise OptionError(f"steps must be a whole number >= 1; got {steps!r}")
         if encoder not in encoders.TABLE:
             raise UnknownName("encoder", encoder, encoders.TABLE)
+        self._options = {
+            "steps": steps,
+            "stimulus_shape": stimulus_shape,
+            "preprocess": preprocess,
+            "encoder": encoder,
+            "device": device,
+            "precision": precision,
+        }
         self.steps, self.stimulus_shape = steps, tuple(stimulus_shape)
         self._encoder, self._preprocess = encoder, preprocess or Preprocess()
         self._preprocess.check_shape(self.stimulus_shape)
@@ -137,11 +146,15 @@ class SpikingNetwork:
                 )
         if self.check is not None and self.check.flipped:
             warnings.warn(
-                f"{type(network).__name__} on {self.device.type} in {precision}: {self.check.per_million:.3g} spikes per "
-                "million differ from its own loop in float32, on probe images",
+                f"{type(network).__name__} on {self.device.type} in {precision}: {self.check.per_million:.3g} spikes "
+                "per million differ from its own loop in float32, on probe images",
                 RuntimeWarning,
                 stacklevel=2,
             )
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Traced and checked anew where it arrives, such as in a Ray worker."""
+        return partial(SpikingNetwork, **self._options), (self._network,)
 
     @property
     def stochastic(self) -> bool:
