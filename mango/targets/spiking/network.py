@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -94,7 +95,7 @@ class SpikingNetwork:
             raise OptionError(f"steps must be a whole number >= 1; got {steps!r}")
         if encoder not in encoders.TABLE:
             raise UnknownName("encoder", encoder, encoders.TABLE)
-        self._options = {
+        self._options: dict[str, Any] = {
             "steps": steps,
             "stimulus_shape": stimulus_shape,
             "preprocess": preprocess,
