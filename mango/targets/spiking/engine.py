@@ -145,6 +145,10 @@ class Engine:
             convolution = self._convolution(node, given[0].packed)
             if convolution is not None:
                 return self._grown(convolution(given[0].packed))
+        if self.kernels and isinstance(node.module, nn.MaxPool2d) and given[0].packed is not None:
+            pooled = given[0].packed.pooled(node.module)
+            if pooled is not None:
+                return _Value(packed=pooled)
         steps = max((len(value.tensor) for value in given if value.tensor is not None), default=0)
         if node.counts and not self._time_axis:
             return _Value(counts=True)
@@ -155,7 +159,11 @@ class Engine:
             answer = node.call(*(value.expanded(steps) for value in given))
             return _Value(answer) if _leads(answer, steps) else _Value(still=answer)
         rows = steps * next(value.tensor.shape[1] for value in given if value.tensor is not None)
-        answer = node.call(*(value.folded(steps, rows) for value in given))
+        shown = [value.folded(steps, rows) for value in given]
+        if self.kernels and is_convolution(node):  # packed spikes lie channels last, and torch would add otherwise
+            layout = torch.channels_last if self._channels_last else torch.contiguous_format
+            shown = [images.contiguous(memory_format=layout) for images in shown]
+        answer = node.call(*shown)
         if not _leads(answer, rows):
             return _Value(still=answer)
         return self._grown(answer.unflatten(0, (steps, -1)))

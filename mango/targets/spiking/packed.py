@@ -43,6 +43,19 @@ class Packed:
         spikes = torch.from_numpy(kernels.unpack(self.words, self.channels))
         return spikes[:, :, 0, 0] if self.flat else spikes.permute(0, 1, 4, 2, 3)
 
+    def pooled(self, module: nn.MaxPool2d) -> Packed | None:
+        """The largest of each window, which is a spike where there is any; None where that is not all it gives."""
+        if self.flat or module.ceil_mode or module.return_indices or _pair(module.dilation) != (1, 1):
+            return None
+        (kh, kw), (sy, sx), (py, px) = map(_pair, (module.kernel_size, module.stride, module.padding))
+        words = np.pad(self.words, ((0, 0), (0, 0), (py, py), (px, px), (0, 0))) if py or px else self.words
+        down, right = (words.shape[2] - kh) // sy * sy + 1, (words.shape[3] - kw) // sx * sx + 1
+        first, *others = (words[:, :, i : i + down : sy, j : j + right : sx] for i, j in np.ndindex(kh, kw))
+        largest = np.array(first, order="C")
+        for other in others:
+            largest |= other
+        return replace(self, words=largest)
+
 
 @dataclass(frozen=True)
 class Convolution:
@@ -83,3 +96,7 @@ class Convolution:
         """``(steps, n, C, H, W)``, channels last in memory."""
         out = kernels.spike_convolution(spikes.words, self.prepared, self.stride, self.padding)
         return torch.from_numpy(out).permute(0, 1, 4, 2, 3)
+
+
+def _pair(size: int | tuple[int, ...]) -> tuple[int, ...]:
+    return (size, size) if isinstance(size, int) else tuple(size)
