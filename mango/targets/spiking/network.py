@@ -72,6 +72,7 @@ class SpikingNetwork:
     Attributes:
         layers: name of a neuron layer, as in ``named_modules`` -> shape for one image, ``(channels, height, width)`` or
             ``(features,)``.
+        device: where it runs.
         check: what was seen at load; None where the network's own loop serves.
 
     Raises:
@@ -162,6 +163,10 @@ class SpikingNetwork:
         """Whether a stimulus is encoded at random, so that every evaluation needs a seed."""
         return self._encoder in encoders.STOCHASTIC
 
+    def spikes(self, layer: str) -> bool:
+        """Whether a layer gives spikes, rather than its potential as a leaky integrator does."""
+        return self._neurons[layer].spiking
+
     def read(
         self, stimuli: NDArray[np.float32], layer: str, index: Index, readout: str, seeds: encoders.Seeds = None
     ) -> NDArray[np.float64]:
@@ -197,11 +202,11 @@ class SpikingNetwork:
             answers = [activity.read(readout)[: len(images)] for readout in readouts]
         if self._neurons[layer].alike:
             return answers
-        return [np.ascontiguousarray(answer[(slice(None), *_place(index))]) for answer in answers]
+        return [np.ascontiguousarray(answer[(slice(None), *slices(index))]) for answer in answers]
 
     def _activity(self, inputs: Tensor, layer: str, index: Index) -> Activity:
         """Of the neurons of interest where the layer's are alike, for each follows its own current; else of all."""
-        neuron, place = self._neurons[layer], _place(index)
+        neuron, place = self._neurons[layer], slices(index)
         if self._engine is None:
             watched = self._loop.run(inputs, (layer,))[layer]
             currents, spikes = watched.currents, watched.spikes
@@ -279,7 +284,8 @@ def _is_channels_last(network: nn.Module) -> bool:
     return any(w.is_contiguous(memory_format=last) and not w.is_contiguous() for w in weights)
 
 
-def _place(index: Index) -> tuple[int | slice, ...]:
+def slices(index: Index) -> tuple[int | slice, ...]:
+    """The index as numpy and torch take it."""
     return tuple(slice(None) if i is None else i for i in index)
 
 

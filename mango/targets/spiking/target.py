@@ -10,9 +10,11 @@ from numpy.typing import NDArray
 from mango.errors import InputError, UnknownName
 from mango.targets.spiking import readouts
 from mango.targets.spiking.encoders import Seeds
-from mango.targets.spiking.network import Index, SpikingNetwork
+from mango.targets.spiking.network import Index, SpikingNetwork, slices
 
 AXES = ("unit", "row", "column")
+BATCH = {"cpu": 16, "cuda": 64}  # stimuli that are best shown together; on a GPU not measured
+Unit = int | Sequence[int | None]
 
 
 class SpikingTarget:
@@ -27,20 +29,18 @@ class SpikingTarget:
 
     Attributes:
         name: ``LAYER/UNIT@READOUT``.
-        batch_size: stimuli that are best shown together.
+        batch_size: stimuli that are best shown together; the values are the same for any number.
 
     Raises:
         UnknownName: no such layer or read-out.
-        InputError: a unit out of range; the message says the range.
+        InputError: a unit out of range, the message says the range; spikes of a layer that gives none.
     """
-
-    batch_size = 16
 
     def __init__(
         self,
         network: SpikingNetwork,
         layer: str | None = None,
-        unit: int | Sequence[int | None] = (),
+        unit: Unit = (),
         readout: str = "rate",
     ) -> None:
         layer = list(network.layers)[-1] if layer is None else layer
@@ -48,8 +48,11 @@ class SpikingTarget:
             raise UnknownName("layer", layer, network.layers)
         if readout not in readouts.TABLE:
             raise UnknownName("read-out", readout, readouts.TABLE)
+        if readout in readouts.OF_SPIKES and not network.spikes(layer):
+            raise InputError(f"{layer} gives its potential and no spikes: read it as {layer}@membrane or @current")
         self.network, self.layer, self.readout = network, layer, readout
-        self.unit = checked_index(layer, (unit,) if isinstance(unit, int) else tuple(unit), network.layers[layer])
+        self.batch_size = BATCH[network.device.type]
+        self.unit = checked_index(layer, unit, network.layers[layer])
         place = ",".join("*" if i is None else str(i) for i in self.unit)
         self.name = f"{layer}{'/' if place else ''}{place}@{readout}"
 
@@ -63,18 +66,34 @@ class SpikingTarget:
             seeds: ``(n,)``, needed where the stimuli are encoded at random.
 
         Raises:
-            TargetError: stimuli of another shape.
+            TargetError: stimuli of another shape, not finite, or images that leave [0, 1].
+            InputError: no seeds, where they are needed.
         """
         wanted = (self.readout, "current") if self.readout in readouts.OF_SPIKES else (self.readout,)
         answers = self.network.read_several(stimuli, self.layer, self.unit, wanted, seeds)
-        means = [answer.reshape(len(answer), -1).mean(1) for answer in answers]
+        means = [_mean(answer) for answer in answers]
         return (means[0], means[1]) if len(means) > 1 else means[0]
 
-    def record(self, stimuli: NDArray[np.float32], seeds: Seeds = None) -> NDArray[np.float64]:
-        """The read-out of every channel or feature of the layer, averaged over space, ``(n, units)``."""
+    def record(
+        self, stimuli: NDArray[np.float32], units: Sequence[Unit] | None = None, seeds: Seeds = None
+    ) -> NDArray[np.float64]:
+        """The read-out of many units of the layer in one evaluation, ``(n, units)``.
+
+        Args:
+            stimuli: ``(n, *stimulus_shape)`` in [0, 1].
+            units: each as `SpikingTarget` takes one; by default every channel or feature.
+            seeds: ``(n,)``, needed where the stimuli are encoded at random.
+
+        Raises:
+            TargetError: stimuli of another shape, not finite, or images that leave [0, 1].
+            InputError: a unit out of range; no seeds, where they are needed.
+        """
+        shape = self.network.layers[self.layer]
+        indices = [checked_index(self.layer, unit, shape) for unit in (range(shape[0]) if units is None else units)]
+        if not indices:
+            raise InputError("expected at least one unit to record; got none")
         answer = self.network.read(stimuli, self.layer, (), self.readout, seeds)
-        means: NDArray[np.float64] = answer.reshape(*answer.shape[:2], -1).mean(2)
-        return means
+        return np.stack([_mean(answer[(slice(None), *slices(index))]) for index in indices], 1)
 
     @property
     def quantity(self) -> str:
@@ -82,18 +101,24 @@ class SpikingTarget:
         return readouts.TABLE[self.readout]
 
 
-def checked_index(layer: str, index: Index, shape: Sequence[int]) -> Index:
-    """The index, where it lies in the layer.
+def checked_index(layer: str, unit: Unit, shape: Sequence[int]) -> Index:
+    """The unit as a number or None for each of the first axes, where it lies in the layer.
 
     Raises:
-        InputError: too many numbers, or one out of range.
+        InputError: too many numbers, or one out of range, or something else.
     """
+    index = tuple(unit) if isinstance(unit, (tuple, list)) else (unit,)
     if len(index) > len(shape):
         raise InputError(f"{layer}/{index}: the layer has {len(shape)} axes, {tuple(shape)}; got {len(index)} numbers")
-    for value, size, axis in zip(index, shape, AXES, strict=False):
+    checked = list[int | None]()
+    for i, (value, size) in enumerate(zip(index, shape, strict=False)):
+        axis = AXES[i] if i < len(AXES) else f"axis {i}"
+        if value is not None and (isinstance(value, bool) or not isinstance(value, (int, np.integer))):
+            raise InputError(f"{layer}: {axis} must be a whole number, or None for all; got {value!r}")
         if value is not None and not 0 <= value < size:
             raise InputError(f"{layer}: {axis} {value} is out of range; expected 0 to {size - 1}")
-    return index
+        checked.append(None if value is None else int(value))
+    return tuple(checked)
 
 
 def parse_place(detail: str, names: Mapping[str, Sequence[str]] | None = None) -> tuple[str, Index, str]:
@@ -118,3 +143,9 @@ def parse_place(detail: str, names: Mapping[str, Sequence[str]] | None = None) -
     if known:
         raise UnknownName(f"unit of {layer}", unit, known, f"Or a number from 0 to {len(known) - 1}.")
     raise InputError(f"{detail}: expected LAYER/UNIT@READOUT with UNIT a number, numbers like 17,3,4, or * for all")
+
+
+def _mean(answer: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Over all axes but the first, in one order however many there are in the first."""
+    means: NDArray[np.float64] = np.ascontiguousarray(answer.reshape(len(answer), -1)).mean(1)
+    return means
