@@ -7,7 +7,7 @@ through all of them; every step must do the same, or the network is recurrent an
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +26,7 @@ _NOT_IN_PLACE: dict[Any, Any] = {  # ``out += identity`` must not write to what 
     operator.imul: operator.mul,
     operator.itruediv: operator.truediv,
 }
+_PARTS = (operator.setitem, "__setitem__")  # write a part of what they are given
 _ZEROS = (torch.zeros, torch.zeros_like, "new_zeros")
 _KEEP_VALUES = ("to", "clone", "detach", "float", "contiguous", "requires_grad_")
 
@@ -132,7 +133,10 @@ class _Reader:
             if node.op == "call_module" and package.is_neuron(self._modules[str(node.target)]):
                 self._calls.setdefault(str(node.target), []).append(node)
         self._occurrence = {call: (name, i) for name, calls in self._calls.items() for i, call in enumerate(calls)}
-        self._written = {place: node for node in found.nodes for place in self._places_written(node)}
+        self._writers: dict[object, list[fx.Node]] = {}  # operations that change something in place, in order
+        for node in found.nodes:
+            if (written := self._written_by(node)) is not None:
+                self._writers.setdefault(written, []).append(node)
         for module in self._modules.values():
             if getattr(module, "inplace", False) is True:
                 module.inplace = False  # of the trace's own copy
@@ -160,7 +164,6 @@ class _Reader:
 
     def _visit(self, node: fx.Node, step: int, found: dict[fx.Node, Node]) -> str:
         """Adds the node and what it needs; its name."""
-        self._expect_unwritten(node)
         if node in self._images or (self._trains and _is_item(node, step) and node.args[0] in self._images):
             return IMAGE
         if node in found:
@@ -183,7 +186,7 @@ class _Reader:
         if not isinstance(current, fx.Node):
             raise NotAGraph(f"{name} is not driven by a tensor")
         self._expect_own_state(name, step, [given for given in state if given is not None])
-        drive = self._visit(current, step, found)
+        drive = self._visit(self._seen_by(call, current), step, found)
         return Node(name, (drive,), self._modules[name], self._modules[name], neuron=True)
 
     def _operation(self, node: fx.Node, step: int, found: dict[fx.Node, Node]) -> Node:
@@ -191,7 +194,7 @@ class _Reader:
         if module is not None and any(self._package.is_stateful(inner) for inner in module.modules()):
             raise NotAGraph(f"{node.target} keeps a state of its own")
         sources = list(dict.fromkeys(node.all_input_nodes))
-        inputs = tuple(self._visit(source, step, found) for source in sources)
+        inputs = tuple(self._visit(self._seen_by(node, source), step, found) for source in sources)
         counts = _is_size(node) and _counts_images(node)
         sized = _is_size(node) and not counts
         return Node(node.name, inputs, _caller(node, sources, self._network), module, counts=counts, sized=sized)
@@ -211,24 +214,25 @@ class _Reader:
         if -1 in places or places != sorted(set(places)):
             raise NotAGraph(f"{name} is given another state than the one that it returned (recurrence)")
 
-    def _expect_unwritten(self, node: fx.Node) -> None:
-        """What an operation writes in place may be read before it only, but for its own result."""
-        writer = self._written.get(_place(node))
-        if writer is not None and any(
-            user is not writer and self._order[user] > self._order[writer] for user in node.users
-        ):
-            raise NotAGraph(f"{node.name} is written in place")
-        if writer is not None and node.op == "get_attr":
-            raise NotAGraph(f"{node.target} is written in place")
+    def _seen_by(self, user: fx.Node, source: fx.Node) -> fx.Node:
+        """What a source is when its user reads it: itself, or what the last operation before wrote in its place."""
+        writers = self._writers.get(_place(source), ())
+        before = [writer for writer in writers if self._order[writer] < self._order[user]]
+        if source.op == "get_attr" and writers:
+            raise NotAGraph(f"{source.target} is written in place")
+        if not before:
+            return source
+        if before[-1].target in _PARTS:
+            raise NotAGraph(f"a part of {source.name} is written in place")
+        return self._seen_by(user, before[-1])
 
-    def _places_written(self, node: fx.Node) -> Iterator[object]:
-        """What an operation changes in place, as `_place` names it."""
+    def _written_by(self, node: fx.Node) -> object:
+        """What an operation changes in place, as `_place` names it; None for most."""
         target, first = node.target, node.args[0] if node.args else None
         method = node.op == "call_method" and str(target).endswith("_")
-        writes = method or target in _NOT_IN_PLACE or target in (operator.setitem, "__setitem__")
-        inside = node.op == "call_module" and getattr(self._modules[str(target)], "inplace", False)
-        if isinstance(first, fx.Node) and (writes or inside or node.kwargs.get("inplace") is True):
-            yield _place(first)
+        inside = node.op == "call_module" and getattr(self._modules[str(target)], "inplace", False) is True
+        writes = method or inside or target in _NOT_IN_PLACE or target in _PARTS or node.kwargs.get("inplace") is True
+        return _place(first) if writes and isinstance(first, fx.Node) else None
 
     def _gives_state(self, call: fx.Node) -> bool:
         return self._package.gives_state(self._modules[self._occurrence[call][0]])
@@ -254,6 +258,8 @@ def _caller(node: fx.Node, sources: Sequence[fx.Node], network: nn.Module) -> Ca
     target: Any = _NOT_IN_PLACE.get(node.target, node.target)
     if node.op == "call_method" and str(target).endswith("_") and hasattr(Tensor, str(target)[:-1]):
         target = str(target)[:-1]
+    if target == "view" and not any(isinstance(a, torch.dtype) for a in node.args):
+        target = "reshape"  # the same, also where a step lies in memory otherwise than in the network's own loop
     named = {**node.kwargs, "inplace": False} if "inplace" in node.kwargs else node.kwargs
 
     def call(*tensors: Any) -> Any:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import inspect
 import operator
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
+import torch
 from torch import fx, nn
 
 from mango.targets.spiking.copies import copied
@@ -33,7 +35,8 @@ def traced(network: nn.Module, package: Package) -> tuple[fx.Graph, nn.Module]:
     for opened in (True, False):
         own = copied(network)
         try:
-            first, second = (_Tracer(package, opened).trace(own, _defaults(own)) for _ in range(2))
+            with _symbolic_sizes():
+                first, second = (_Tracer(package, opened).trace(own, _defaults(own)) for _ in range(2))
         except Exception as error:  # whatever the user's forward raises when it meets a symbol
             reason = error
             continue
@@ -93,6 +96,30 @@ class _Tracer(fx.Tracer):
             return False
         library = type(m).__module__.split(".")[0]
         return not self._opened or library in ("torch", "torchvision", self._package.name)
+
+
+@contextmanager
+def _symbolic_sizes() -> Iterator[None]:
+    """Within it ``torch.zeros(x.size(0), 10)`` and the like take a symbol in any place; torch itself does in some."""
+    originals = {name: getattr(torch, name) for name in ("zeros", "ones", "empty", "full")}
+    try:
+        for name, function in originals.items():
+            setattr(torch, name, _of_symbols(function))
+        yield
+    finally:
+        for name, function in originals.items():
+            setattr(torch, name, function)
+
+
+def _of_symbols(function: Callable[..., Any]) -> Callable[..., Any]:
+    def called(*args: Any, **kwargs: Any) -> Any:
+        sizes = [size for given in args for size in (given if isinstance(given, (tuple, list)) else (given,))]
+        symbol = next((size for size in sizes if isinstance(size, fx.Proxy)), None)
+        if symbol is None:
+            return function(*args, **kwargs)
+        return symbol.tracer.create_proxy("call_function", function, args, kwargs)
+
+    return called
 
 
 def _defaults(network: nn.Module) -> dict[str, Any]:
