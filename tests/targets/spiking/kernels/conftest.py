@@ -12,7 +12,7 @@ from mango.targets.spiking.kernels import backend, convolution, trains
 BUILT = [name for name, module in backend.MODULES.items() if find_spec(f"mango.targets.spiking.kernels.{module}")]
 
 
-@pytest.fixture(params=BUILT)
+@pytest.fixture(params=BUILT, autouse=True)
 def implementation(request, monkeypatch):
     """The kernels as one implementation gives them."""
     module = import_module(f"mango.targets.spiking.kernels.{backend.MODULES[request.param]}")

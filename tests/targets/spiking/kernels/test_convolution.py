@@ -60,7 +60,7 @@ def in_order(spikes: np.ndarray, weight, bias, stride, padding, order: Order) ->
 
 @pytest.mark.parametrize("order", [Order(16, True), Order(8, False), Order(24, True), Order(1000, False)])
 @pytest.mark.parametrize("name", SHAPES)
-def test_sums_are_made_in_the_given_order(implementation, name, order):
+def test_sums_are_made_in_the_given_order(name, order):
     weight, bias, stride, padding, size = layer(name)
     rng = np.random.default_rng(1)
     spikes = (rng.random((3, *size, weight.shape[1])) < 0.1).astype(np.float32)
@@ -76,7 +76,7 @@ def test_sums_are_made_in_the_given_order(implementation, name, order):
 @pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize("channels_last", [False, True])
 @pytest.mark.parametrize("name", SHAPES)
-def test_an_order_that_was_found_is_torchs(implementation, name, channels_last, bias):
+def test_an_order_that_was_found_is_torchs(name, channels_last, bias):
     weight, bias, stride, padding, size = layer(name, bias=bias)
     order = order_of(weight, bias, size, stride, padding, channels_last=channels_last)
     if order is None:
@@ -90,7 +90,7 @@ def test_an_order_that_was_found_is_torchs(implementation, name, channels_last, 
         np.testing.assert_array_equal(out[0], expected)
 
 
-def test_no_order_is_found_where_torch_adds_otherwise(implementation, monkeypatch):
+def test_no_order_is_found_where_torch_adds_otherwise(monkeypatch):
     weight, bias, stride, padding, size = layer("padded")
     backwards = lambda *given, **named: torch.flip(F_conv2d(torch.flip(given[0], (1,)), *given[1:], **named), (0,))  # noqa: E731
     F_conv2d = F.conv2d
@@ -98,7 +98,7 @@ def test_no_order_is_found_where_torch_adds_otherwise(implementation, monkeypatc
     assert order_of(weight, bias, size, stride, padding) is None
 
 
-def test_steps_and_images_keep_their_places(implementation):
+def test_steps_and_images_keep_their_places():
     weight, bias, stride, padding, size = layer("strided")
     prepared = prepare(weight.numpy(), bias.numpy(), Order(16, True))
     spikes = (np.random.default_rng(4).random((3, 2, *size, 32)) < 0.2).astype(np.float32)

@@ -16,6 +16,8 @@ FIXTURES = settings(
     suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=25, derandomize=True
 )
 
+KINDS = ["if", "lif 2", "lif 3", "lif own 2", "lif own 3", "plif", "plif own", "simple", "half"]
+
 currents = st.lists(
     st.one_of(st.sampled_from(HARD), st.floats(-4, 4, width=32)), min_size=CHANNELS, max_size=STEPS * CHANNELS
 )
@@ -40,7 +42,7 @@ def loop_of_snntorch(neuron: snntorch.Leaky, given: np.ndarray) -> tuple[np.ndar
 @pytest.mark.parametrize("reset", ["subtract", "zero", "none"])
 @FIXTURES
 @given(values=currents, beta=st.sampled_from([0.9, 1.0, 0.0, 0.37]), threshold=st.sampled_from([1.0, 0.3, 0.0, -0.2]))
-def test_leaky_is_snntorchs(implementation, reset, delayed, values, beta, threshold):
+def test_leaky_is_snntorchs(reset, delayed, values, beta, threshold):
     given_currents = train(values)
     potentials = np.empty_like(given_currents)
     words = integrate(given_currents, STEPS, leaky(beta, threshold, reset, delayed=delayed), potentials=potentials)
@@ -50,7 +52,7 @@ def test_leaky_is_snntorchs(implementation, reset, delayed, values, beta, thresh
     np.testing.assert_array_equal(potentials, membranes)
 
 
-def test_leaky_per_channel(implementation):
+def test_leaky_per_channel():
     rng = np.random.default_rng(0)
     beta, threshold = rng.uniform(0, 1.2, CHANNELS), rng.uniform(0.2, 1, CHANNELS)  # some beta above 1: clamped
     given_currents = rng.uniform(-0.5, 1, (STEPS, 2, 3, 4, CHANNELS)).astype(np.float32)
@@ -68,9 +70,9 @@ def test_leaky_per_channel(implementation):
 )
 @FIXTURES
 @given(values=currents, threshold=st.sampled_from([1.0, 0.3]))
-def test_relaxing_is_spikingjellys(implementation, kind, v_reset, mode, values, threshold):
+def test_relaxing_is_spikingjellys(kind, v_reset, mode, values, threshold):
     neuron = pytest.importorskip("spikingjelly.activation_based.neuron")
-    own = "own" not in kind
+    decay_input = "own" not in kind
     common = {"v_threshold": threshold, "v_reset": v_reset, "step_mode": mode}
     if kind == "if":
         node, dynamics = neuron.IFNode(**common), relaxing(threshold, v_reset)
@@ -81,12 +83,12 @@ def test_relaxing_is_spikingjellys(implementation, kind, v_reset, mode, values, 
         node = neuron.SimpleIFNode(**common)
         dynamics = relaxing(threshold, v_reset, initial=0)
     elif kind.startswith("plif"):
-        node = neuron.ParametricLIFNode(3.3, own, **common)
-        dynamics = relaxing(threshold, v_reset, rate=node.w.sigmoid().item(), decay_input=own)
+        node = neuron.ParametricLIFNode(3.3, decay_input, **common)
+        dynamics = relaxing(threshold, v_reset, rate=node.w.sigmoid().item(), decay_input=decay_input)
     else:
         tau = float(kind[-1])
-        node = neuron.LIFNode(tau, own, **common)
-        dynamics = relaxing(threshold, v_reset, tau=tau, decay_input=own)
+        node = neuron.LIFNode(tau, decay_input, **common)
+        dynamics = relaxing(threshold, v_reset, tau=tau, decay_input=decay_input)
     given_currents = train(values)
     with torch.inference_mode():
         whole = torch.from_numpy(given_currents)
@@ -97,14 +99,14 @@ def test_relaxing_is_spikingjellys(implementation, kind, v_reset, mode, values, 
 
 @FIXTURES
 @given(values=currents)
-def test_a_current_that_does_not_change_is_given_once(implementation, values):
+def test_a_current_that_does_not_change_is_given_once(values):
     once = train(values)[:1]
     always = np.ascontiguousarray(np.broadcast_to(once, (STEPS, *once.shape[1:])))
     dynamics = leaky(0.9, 1.0)
     np.testing.assert_array_equal(integrate(once, STEPS, dynamics), integrate(always, STEPS, dynamics))
 
 
-def test_at_the_threshold_snntorch_is_silent_and_spikingjelly_spikes(implementation):
+def test_at_the_threshold_snntorch_is_silent_and_spikingjelly_spikes():
     at = np.ones((1, 1, 1, 1, 1), np.float32)
     assert not integrate(at, 1, leaky(0.9, 1.0)).any()
     assert integrate(at, 1, relaxing(1.0, None)).all()
@@ -114,7 +116,7 @@ def test_at_the_threshold_snntorch_is_silent_and_spikingjelly_spikes(implementat
     assert not integrate(at, 1, relaxing(1.0, None)).any()
 
 
-def test_without_reset_spikes_leave_the_potential_alone(implementation):
+def test_without_reset_spikes_leave_the_potential_alone():
     current = np.full((1, 1, 1, 1, 3), 1.5, np.float32)
     potentials = np.empty((5, 1, 1, 1, 3), np.float32)
     words = integrate(current, 5, leaky(1.0, 1.0).without_reset(), potentials=potentials)

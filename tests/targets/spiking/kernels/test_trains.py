@@ -20,12 +20,12 @@ def test_packed_and_unpacked(channels, density):
     np.testing.assert_array_equal(first_spike(words, channels), expected)
 
 
-def test_bits_beyond_the_last_channel_are_zero(implementation):
+def test_bits_beyond_the_last_channel_are_zero():
     words = integrate(np.full((1, 1, 1, 1, 18), 9, np.float32), 3, leaky(0.9, 1.0))
     assert words.tolist() == [[[[[0xFFFF, 3]]]]] * 3
 
 
-def test_currents_that_cannot_be_integrated(implementation):
+def test_currents_that_cannot_be_integrated():
     dynamics = leaky(0.9, 1.0)
     good = np.zeros((2, 1, 3, 3, 4), np.float32)
     with pytest.raises(InputError, match="currents as float32 of 5 dimensions; got float64 of 5"):
