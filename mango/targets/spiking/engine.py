@@ -183,11 +183,11 @@ class Engine:
         neuron, currents = self._neurons[node.name], given.over_time
         if self.kernels and neuron.dynamics is not None and currents.dim() in (3, 5):
             return _Value(packed=Packed.of(currents, neuron.dynamics, self._steps))
-        return _Value(integrate(neuron, currents, self._steps)[0])
+        return _Value(integrate(neuron, currents, self._steps))
 
 
-def integrate(neuron: Neuron, currents: Tensor, steps: int) -> tuple[Tensor, Tensor]:
-    """Spikes ``(steps, n, ...)`` and the mean membrane potential ``(n, ...)``, by the package's own code.
+def integrate(neuron: Neuron, currents: Tensor, steps: int) -> Tensor:
+    """Spikes ``(steps, n, ...)`` by the package's own code.
 
     Args:
         neuron: is reset before and after.
@@ -195,17 +195,16 @@ def integrate(neuron: Neuron, currents: Tensor, steps: int) -> tuple[Tensor, Ten
         steps: T.
     """
     neuron.reset()
-    spikes, total = None, torch.zeros_like(currents[0])
+    spikes = None
     with torch.autocast(currents.device.type, enabled=False):
         for t in range(steps):
-            spike, membrane = neuron.step(currents[t if len(currents) > 1 else 0])
+            spike, _ = neuron.step(currents[t if len(currents) > 1 else 0])
             if spikes is None:
                 spikes = over_time(spike, steps)
             spikes[t] = spike
-            total += membrane
     neuron.reset()
     assert spikes is not None
-    return spikes, total / steps
+    return spikes
 
 
 def is_convolution(node: Node) -> bool:

@@ -71,7 +71,7 @@ class Activity:
         if self.known is not None:
             return self.known
         if self._words is None:
-            return integrate(self.neuron, self.currents, self.steps)[0]
+            return integrate(self.neuron, self.currents, self.steps)
         steps = kernels.unpack(self._words, self._driven.shape[-1])
         return torch.from_numpy(np.stack([self._shaped(step) for step in steps]))
 
@@ -110,7 +110,11 @@ class Activity:
             raise InputError(
                 "the potential without reset of such neurons is not known to mango; read their current instead"
             ) from error
-        return _array(integrate(free, self.currents, self.steps)[1])
+        free.reset()
+        currents = self.currents.expand(self.steps, *self.currents.shape[1:])
+        potential = _sum(free.step(current)[1] for current in currents) / self.steps
+        free.reset()
+        return potential
 
     @property
     def _dynamics(self) -> Dynamics | None:
@@ -137,9 +141,9 @@ class Activity:
 
 def _sum(steps: Iterable[Tensor]) -> Values:
     """One after another, in float64."""
-    first, *others = steps
-    total = first.double()
-    for step in others:
+    each = iter(steps)
+    total = next(each).to(torch.float64, copy=True)
+    for step in each:
         total += step
     return _array(total)
 
