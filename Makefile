@@ -46,8 +46,9 @@ check: $(READY)  ## ruff, mypy, the layers, the dependencies
 	$(BIN)/lint-imports
 	$(BIN)/deptry .
 
-bench: $(BENCH)/.ready  ## measure the overhead beside the peers (ARGS=--smoke for a quick look)
+bench: $(BENCH)/.ready  ## measure overhead and spiking networks beside the peers (ARGS=--smoke for a quick look)
 	$(BENCH)/bin/python -m experiments.benchmarks.overhead $(ARGS)
+	$(BENCH)/bin/python -m experiments.benchmarks.spiking $(ARGS)
 
 train: $(READY)  ## train the networks of the zoo anew, from CIFAR-10: make train DATA=folder
 	@test -n "$(DATA)" || { echo "name the folder that holds CIFAR-10: make train DATA=folder"; exit 2; }
