@@ -12,7 +12,7 @@ import inspect
 import time
 from collections.abc import Iterator, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from mango.targets import Target
 
 Floats = NDArray[np.float64]
+
+CHUNK = 10  # trials that share a call of a target which says nothing about it
+_FREE = contextlib.nullcontext()
 
 
 class Evaluator(Protocol):
@@ -66,6 +69,64 @@ class Evaluator(Protocol):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None: ...
+
+
+class Traits(NamedTuple):
+    """What a target says about how it wants to be called.
+
+    Attributes:
+        batch_size: stimuli that one call takes best.
+        concurrency: calls of `respond` that may wait at the same time, as those of a rig or a network do; of 1 where
+            they compute.
+    """
+
+    batch_size: int = CHUNK
+    concurrency: int = 1
+
+    @classmethod
+    def of(cls, target: object) -> Traits:
+        """Of its attributes, where it has them and they are not None.
+
+        Raises:
+            OptionError: one is no whole number >= 1.
+        """
+        said = {name: getattr(target, name, None) for name in cls._fields}
+        return cls(**{name: whole_number(f"{name} of the target", v) for name, v in said.items() if v is not None})
+
+    def overruled(self, chunk: int | None, concurrency: int | None = None) -> Traits:
+        """With what the user says, where that is not None, in place of what the target says.
+
+        Raises:
+            OptionError: one is no whole number >= 1.
+        """
+        return Traits(
+            self.batch_size if chunk is None else whole_number("chunk", chunk),
+            self.concurrency if concurrency is None else whole_number("concurrency", concurrency),
+        )
+
+
+class WorkerState(NamedTuple):
+    """What one of several workers does.
+
+    Attributes:
+        number: from 1; it stays when the worker is replaced.
+        pid: of its process; None before it is first ready.
+        doing: ``"starting"``, ``"busy"``, ``"idle"`` or ``"given up"``.
+        running: calls of the target under way.
+        slots: such calls at most.
+        trials: done so far.
+        rate: of them per second since it was first ready.
+        deaths: of its processes.
+    """
+
+    number: int
+    pid: int | None
+    doing: str
+    running: int
+    slots: int
+    trials: int
+    rate: float
+    deaths: int
 
 
 class Chunks:
@@ -121,10 +182,22 @@ class Chunks:
         return closed
 
 
-def evaluate(generator: Generator, target: Target, trials: Sequence[Trial]) -> list[Result]:
+def evaluate(
+    generator: Generator,
+    target: Target,
+    trials: Sequence[Trial],
+    *,
+    decoding: contextlib.AbstractContextManager[Any] = _FREE,
+) -> list[Result]:
     """Shows the stimuli of one chunk to the target, once per repeat; results in the order of the trials.
 
     ``target.respond`` gets ``seeds (n,)``, one for each stimulus, where its signature takes them.
+
+    Args:
+        generator: that decodes.
+        target: that answers.
+        trials: the chunk.
+        decoding: held while the generator decodes: a lock, where threads share it.
 
     Raises:
         TargetError: the target raised, or did not answer with one finite number or NaN for each stimulus.
@@ -136,7 +209,8 @@ def evaluate(generator: Generator, target: Target, trials: Sequence[Trial]) -> l
     ordered = False
     takes_seeds = _takes_seeds(target)
     with one_thread():
-        stimuli = _decoded(generator, trials)
+        with decoding:
+            stimuli = _decoded(generator, trials)
         for repeat in range(max(len(trial.seeds) for trial in trials)):
             rows = [row for row, trial in enumerate(trials) if repeat < len(trial.seeds)]
             shown = [trials[row] for row in rows]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from mango.errors import InputError
+from mango.errors import InputError, OptionError
 from mango.evaluators.base import whole_number
 
 # Ray prints what its daemons report, such as a dead worker, to standard output, whatever `log_to_driver` says. Deaths
@@ -61,6 +62,8 @@ def connect(address: str | None, workers: int) -> bool:
     if not here and address != "auto":
         _knock(address)
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nobody asked the user whether to send statistics
+    if here:  # Ray gives workers the lowest priority but four, and whatever else runs goes before them
+        os.environ.setdefault("RAY_worker_niceness", "0")
     own = {"num_cpus": workers, "object_store_memory": OBJECT_STORE, "include_dashboard": False}
     for left in reversed(range(STARTS if here else 1)):
         try:
@@ -72,6 +75,44 @@ def connect(address: str | None, workers: int) -> bool:
                 what = "could not be started here" if here else f"cannot be reached at {address!r}"
                 raise InputError(f"Ray {what}: {' '.join(str(error).split())}") from error
     return True
+
+
+def cpus_each(workers: int) -> float:
+    """CPUs that each worker takes in Ray's count, such that all fit into a cluster where nothing else runs."""
+    counts = _counts("CPU")
+    if len(counts) == 1 or sum(counts) < 1:
+        return 0.0  # the count only serves to choose a node
+    return 1 / math.ceil(workers / sum(counts))
+
+
+def check_gpus(gpus: float, workers: int) -> None:
+    """Whether the cluster can give each worker so many.
+
+    Raises:
+        OptionError: a share that Ray does not know, or more than there are.
+    """
+    number = isinstance(gpus, (int, float)) and not isinstance(gpus, bool)
+    if not number or not (0 <= gpus <= 1 or (gpus > 1 and math.isfinite(gpus) and float(gpus).is_integer())):
+        raise OptionError(f"gpus must be a share of one GPU, such as 0.5, or a whole number; got {gpus!r}")
+    if not gpus:
+        return
+    counts = _counts("GPU")
+    if not sum(counts):
+        raise OptionError(
+            f"each worker is to have gpus={gpus:g}, but Ray counts no GPU here; leave gpus out, or give the address of "
+            "a cluster that has some"
+        )
+    room = sum(int(count / gpus + 1e-9) if gpus >= 1 else int(count) * int(1 / gpus + 1e-9) for count in counts)
+    if room < workers:
+        raise OptionError(
+            f"{workers} workers with gpus={gpus:g} each do not fit: Ray counts {sum(counts):g} GPU(s) here, enough for "
+            f"{room}; ask for fewer workers or for a smaller share"
+        )
+
+
+def _counts(resource: str) -> list[float]:
+    """Of each living node."""
+    return [float(node["Resources"].get(resource, 0.0)) for node in ray.nodes() if node["Alive"]]
 
 
 def _knock(address: str) -> None:

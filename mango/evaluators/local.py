@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from mango.evaluators.base import Chunks, build, evaluate, whole_number
+from mango.evaluators.base import Chunks, Traits, build, evaluate
 from mango.trial import Result, Trial
 
 if TYPE_CHECKING:
@@ -16,26 +16,27 @@ if TYPE_CHECKING:
 
 
 class LocalEvaluator:
-    """Evaluates when collected, here and now.
+    """Evaluates when collected, here and now, one call after the other whatever the target's ``concurrency``.
 
     Args:
         generator: a `Generator`, or the name of one.
         target: a `Target`, or the specification of one.
-        chunk: trials that share one call of the target; cut by trial number, as every evaluator does.
+        chunk: trials that share one call of the target, cut by trial number, as every evaluator does; by default the
+            target's ``batch_size``, or 10 where it has none.
 
     Attributes:
         generator, target: the objects in use.
         seconds_target: sum over all calls of what decoding and the target took.
 
     Raises:
-        MangoError: a name that cannot be made; a bad chunk.
+        MangoError: a name that cannot be made; a bad chunk or ``batch_size``.
     """
 
-    def __init__(self, generator: Generator | str, target: Target | str, *, chunk: int = 10) -> None:
-        self._size = whole_number("chunk", chunk)
+    def __init__(self, generator: Generator | str, target: Target | str, *, chunk: int | None = None) -> None:
+        self.generator, self.target = build(generator, target)
+        self._size = Traits.of(self.target).overruled(chunk).batch_size
         self._chunks = Chunks(self._size)
         self._waiting: deque[list[Trial]] = deque()
-        self.generator, self.target = build(generator, target)
         self.seconds_target = 0.0
 
     def free(self) -> int:

@@ -1,9 +1,12 @@
 """Evaluation by Ray workers, on this machine or on a cluster.
 
 Each worker is one actor in a process of its own: it makes generator and target once, takes codes (not images) and
-evaluates a chunk at a time, with a second one waiting in line. A worker that dies is replaced and its chunks are
-submitted again, whole, so that values do not depend on deaths. A chunk that three workers died on is evaluated trial by
-trial: the trial that kills its worker alone has failed, the others of the chunk have their values.
+evaluates a chunk at a time, with a second one waiting in line. Where the calls of a target only wait, for a rig or a
+network, one worker runs many of them in threads: they cost less than processes.
+
+A worker that dies is replaced and its chunks are submitted again, whole, so that values do not depend on deaths. Where
+it had several, each is then evaluated alone, to see on which one a worker dies. A chunk that three workers died on is
+evaluated trial by trial: the trial that kills its worker alone has failed, the others of the chunk have their values.
 """
 
 from __future__ import annotations
@@ -13,12 +16,11 @@ import time
 import warnings
 from collections import deque
 from collections.abc import Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from mango.evaluators.cluster import connect, connected
+from mango.evaluators.cluster import check_gpus, connect, connected, cpus_each
 
 # isort: split
 # Ray reads what `cluster` sets when it is imported.
@@ -26,8 +28,9 @@ import ray
 from ray.exceptions import OutOfMemoryError, RayError
 
 from mango.errors import MangoError, OptionError, TargetError
-from mango.evaluators.actor import Evaluation, Failure, Recipe
-from mango.evaluators.base import Chunks, whole_number
+from mango.evaluators.actor import TAKING, Evaluation, Failure, Ready, Recipe, ThreadedEvaluation
+from mango.evaluators.base import Chunks, Traits, WorkerState, whole_number
+from mango.evaluators.worker import IN_FLIGHT, Call, Chunk, ThreadedWorker, Worker
 from mango.trial import Result, Trial, TrialState
 
 if TYPE_CHECKING:
@@ -36,14 +39,13 @@ if TYPE_CHECKING:
 
 __all__ = ["RayEvaluator", "connected"]
 
-IN_FLIGHT = 2  # calls at a worker: one runs, one waits, so that no worker idles while we answer
 DEATHS = 3  # of workers on one chunk, or in a row before they were ready
 POLL = 0.5  # seconds between looks at the time limit
 PATIENCE = 120.0  # seconds without any worker before we say so
 
 
 class RayEvaluator:
-    """Evaluates in parallel processes.
+    """Evaluates in parallel processes, or in the threads of one where the target's ``concurrency`` is above 1.
 
     Ray is started on this machine, or reached at ``address`` or ``$RAY_ADDRESS``; where it is already initialised in
     this process it is used as it is and left running by `close`. On a cluster, mango must be installed on every node.
@@ -51,16 +53,22 @@ class RayEvaluator:
     Args:
         generator: name of a generator, made in each worker, or an object that can be sent there.
         target: specification of a target, made in each worker, or an object that can be sent there.
-        workers: processes, each with one thread; more than there are CPUs share them.
-        chunk: trials that share one call of the target; cut by trial number, as every evaluator does.
+        workers: processes, each with one thread; more than there are CPUs share them. A target of several calls at a
+            time has one process.
+        chunk: trials that share one call of the target, cut by trial number, as every evaluator does; by default the
+            target's ``batch_size``, or 10 where it has none.
+        concurrency: calls of the target that may wait at the same time; by default the target's ``concurrency``, or 1
+            where it has none. A target that is given by name is asked for both when the first worker has made it.
+        gpus: GPUs of each worker, or the share of one that each takes, such as 0.5; it sees no other.
         address: of a cluster's head, such as ``"10.0.0.5:6379"``.
-        time_limit: seconds for each trial; a chunk that takes longer than its trials may costs the worker its life.
+        time_limit: seconds for each trial; a chunk that takes longer than its trials may costs the worker its life,
+            and whatever else runs in it is evaluated again.
 
     Attributes:
         seconds_target: sum over all finished calls of what decoding and the target took in the workers.
 
     Raises:
-        OptionError: workers or chunk < 1, a time limit that is not positive.
+        OptionError: workers, chunk or concurrency < 1, a time limit that is not positive, more GPUs than there are.
         InputError: no cluster at that address; an object that cannot be sent.
     """
 
@@ -70,38 +78,47 @@ class RayEvaluator:
         target: Target | str,
         *,
         workers: int = 2,
-        chunk: int = 10,
+        chunk: int | None = None,
+        concurrency: int | None = None,
+        gpus: float = 0.0,
         address: str | None = None,
         time_limit: float | None = None,
     ) -> None:
-        self._number = whole_number("workers", workers)
-        self._size = whole_number("chunk", chunk)
-        self._chunks = Chunks(self._size)
+        number, given = whole_number("workers", workers), Traits().overruled(chunk, concurrency)
         if time_limit is not None and not (math.isfinite(time_limit) and time_limit > 0):
             raise OptionError(f"time_limit must be a number of seconds > 0; got {time_limit!r}")
+        self._overruling = chunk, concurrency
         self._limit = time_limit
+        self._gpus = gpus
         self.seconds_target = 0.0
-        self._waiting: deque[_Call] = deque()
-        self._workers: list[_Worker] = []
+        self._known = chunk is not None and concurrency is not None  # how the target wants to be called
+        if not isinstance(target, str):
+            self._known, given = True, Traits.of(target).overruled(chunk, concurrency)
+        self._traits = given
+        self._chunks = Chunks(given.batch_size)
+        self._waiting: deque[Call] = deque()
+        self._workers: list[Worker] = []
         self._finished: list[Result] = []
         self._failure: MangoError | None = None
         self._unready_deaths = 0
         self._ready_at = time.monotonic()  # when a worker was last ready
-        self._owns_ray = connect(address, self._number)
+        self._owns_ray = connect(address, number)
         try:
             self._recipe = Recipe.of(generator, target)
-            for _ in range(self._number):
-                self._start()
+            self._hire(number)
         except BaseException:
             self.close()
             raise
 
     def free(self) -> int:
-        """Trials until every worker has two chunks."""
-        return max(0, self._number * IN_FLIGHT * self._size - self._chunks.taken)
+        """Trials until every worker has two chunks, or twice as many as it runs; waits for the first target's word."""
+        self._learn()
+        running = sum(worker.slots for worker in self._workers)
+        return max(0, running * IN_FLIGHT * self._traits.batch_size - self._chunks.taken)
 
     def submit(self, trials: Sequence[Trial]) -> None:
         """Takes trials; whole chunks go to the workers at once."""
+        self._learn()
         self._enqueue(self._chunks.add(trials))
         self._dispatch()
 
@@ -130,18 +147,18 @@ class RayEvaluator:
         self._chunks.done(len(results))
         return results
 
+    def workers(self) -> list[WorkerState]:
+        """What each worker does now; other threads may ask."""
+        return [worker.state() for worker in list(self._workers)]
+
     def close(self) -> None:
         """Ends the workers at once, and Ray where it was started here. Closing twice is nothing."""
-        workers, self._workers = self._workers, []
+        self._dismiss()
         self._waiting.clear()
-        self._chunks = Chunks(self._size)
+        self._chunks = Chunks(self._traits.batch_size)
         self._finished.clear()
-        if ray.is_initialized():
-            for worker in workers:
-                with suppress(RayError):
-                    ray.kill(worker.actor, no_restart=True)
-            if self._owns_ray:
-                ray.shutdown()
+        if self._owns_ray and ray.is_initialized():
+            ray.shutdown()
         self._owns_ray = False
 
     def __enter__(self) -> Self:
@@ -154,64 +171,96 @@ class RayEvaluator:
 
     # -- workers ---------------------------------------------------------------------------------------------------
 
-    def _start(self) -> None:
-        """One more worker; `_take` notices when it is ready."""
-        actor = ray.remote(num_cpus=_share(self._number), max_restarts=0, max_task_retries=0)(Evaluation).remote(
-            self._recipe
-        )
-        self._workers.append(_Worker(actor, check=actor.ready.remote()))
+    def _hire(self, number: int) -> None:
+        """As many workers as wanted, or one of many threads; `_take` notices when they are ready."""
+        threads = self._traits.concurrency
+        number = number if threads == 1 else 1
+        check_gpus(self._gpus, number)
+        share = {"num_cpus": cpus_each(number), "num_gpus": self._gpus, "max_restarts": 0, "max_task_retries": 0}
+        if threads == 1:
+            actor = ray.remote(**share)(Evaluation)
+            make = partial(actor.remote, self._recipe)
+            self._workers = [Worker(n + 1, make) for n in range(number)]
+        else:
+            actor = ray.remote(concurrency_groups={TAKING: 1}, **share)(ThreadedEvaluation)
+            self._workers = [ThreadedWorker(1, partial(actor.remote, self._recipe, threads), threads)]
+        for worker in self._workers:
+            worker.begin()
+
+    def _dismiss(self) -> None:
+        workers, self._workers = self._workers, []
+        for worker in workers:
+            worker.end()
+
+    def _learn(self) -> None:
+        """Waits until the first worker has said how its target wants to be called, or why there will be none."""
+        while not self._known and self._workers:
+            self._settle(POLL)
+            self._known = self._known or self._failure is not None  # `collect` raises it
+
+    def _heed(self, said: Traits) -> None:
+        """Fixes what the first worker says of its target, whatever later ones say."""
+        self._known, self._traits = True, said.overruled(*self._overruling)
+        self._chunks = Chunks(self._traits.batch_size)
+        if self._traits.concurrency > 1:
+            self._dismiss()
+            self._hire(1)
 
     def _dispatch(self) -> None:
         """Hands waiting calls to the ready workers with the fewest."""
         while self._waiting:
-            able = [w for w in self._workers if w.check is None and len(w.calls) < IN_FLIGHT]
+            call = self._waiting[0]
+            able = [worker for worker in self._workers if worker.takes(call)]
             if not able:
-                return
-            worker, call = min(able, key=lambda w: len(w.calls)), self._waiting[0]
-            call.ref = worker.actor.evaluate.remote(call.trials)
-            call.since = time.monotonic()
-            worker.calls.append(call)
+                break
+            min(able, key=lambda worker: len(worker.calls)).hand(call)
             self._waiting.popleft()  # only now: Ctrl-C may repeat a step, but must not lose a call
+        for worker in self._workers:
+            worker.flush()
 
     def _settle(self, pause: float) -> None:
         """Waits for whatever happens first, at most ``pause`` seconds, and takes in everything that has happened."""
         if not ray.is_initialized():
             raise MangoError("Ray was shut down while trials were being evaluated; start again and resume the study")
-        while heads := {w.head: w for w in self._workers if w.head is not None}:
-            try:
-                done, _ = ray.wait(list(heads), timeout=pause)
-            except RayError as error:
-                raise MangoError(f"Ray has gone: {_brief(error)}; start it again and resume the study") from error
-            if not done:
+        while heads := {worker.head: worker for worker in self._workers if worker.head is not None}:
+            answers, deaths = _answers(list(heads), pause)
+            for ref, answer in answers.items():
+                for call, said in heads[ref].answered(ref, answer):
+                    if call is None:
+                        self._greet(heads[ref], said)
+                    else:
+                        self._take(heads[ref], call, said)
+            for ref, reason in deaths.items():
+                if heads[ref] in self._workers:  # still
+                    self._bury(heads[ref], reason)
+            if not answers and not deaths:
                 break
-            self._take(heads[done[0]])
             pause = 0.0
         self._check_time()
 
-    def _take(self, worker: _Worker) -> None:
-        """What the worker's head has come to: ready, answered, failed, or dead."""
-        try:
-            answer = ray.get(worker.head)
-        except RayError as error:
-            self._bury(worker, _brief(error))
-            return
+    def _greet(self, worker: Worker, answer: Ready | Failure) -> None:
+        """A worker is ready, or will never be."""
+        fresh = not worker.built
+        worker.greet(answer)
         if isinstance(answer, Failure):
             self._failure = self._failure or answer.error()
-        if worker.check is not None:
-            worker.check = None
-            if not worker.built:
-                worker.built, self._unready_deaths = True, 0
-                while len(self._workers) < self._number:  # those given up when several had died in a row
-                    self._start()
-            return
-        if not isinstance(answer, Failure):
-            self.seconds_target += sum(result.seconds for result in answer)
-            self._answer(worker.calls[0].chunk, answer)
-        worker.calls.popleft()
-        if worker.calls:
-            worker.calls[0].since = time.monotonic()
+        elif fresh:
+            self._unready_deaths = 0
+            for other in self._workers:  # those given up when several had died in a row
+                other.begin()
+            if not self._known:
+                self._heed(answer.traits)
 
-    def _answer(self, chunk: _Chunk, results: list[Result]) -> None:
+    def _take(self, worker: Worker, call: Call, answer: list[Result] | Failure) -> None:
+        """A worker has answered a call."""
+        if isinstance(answer, Failure):
+            self._failure = self._failure or answer.error()
+        else:
+            self.seconds_target += sum(result.seconds for result in answer)
+            self._answer(call.chunk, answer)
+        worker.drop(call)
+
+    def _answer(self, chunk: Chunk, results: list[Result]) -> None:
         if len(chunk.results) < len(chunk.trials):
             chunk.results.update({(result.number, result.attempt): result for result in results})
             if len(chunk.results) == len(chunk.trials):
@@ -219,50 +268,54 @@ class RayEvaluator:
 
     def _check_time(self) -> None:
         now = time.monotonic()
-        for worker in list(self._workers):
-            if self._limit is not None and worker.calls and worker.check is None:
-                allowed = self._limit * len(worker.calls[0].trials)
-                if now - worker.calls[0].since > allowed:
-                    self._bury(worker, f"it took longer than {allowed:g} s")
+        for worker in self._workers:
+            call = None if self._limit is None else worker.overran(self._limit, now)
+            if call is not None and self._limit is not None:
+                self._bury(worker, f"it took longer than {self._limit * len(call.trials):g} s", call)
         if any(worker.built for worker in self._workers):
             self._ready_at = now
         elif now - self._ready_at > PATIENCE:
             self._ready_at = math.inf  # say it once
+            free = ray.available_resources()
             warnings.warn(
                 f"no Ray worker is ready after {PATIENCE:g} s: generator and target take long to make, or the cluster "
-                f"has no room ({ray.available_resources().get('CPU', 0):g} CPUs are free). Waiting on; end what else "
-                "runs there, or ask for fewer workers",
+                f"has no room ({free.get('CPU', 0):g} CPUs and {free.get('GPU', 0):g} GPUs are free). Waiting on; end "
+                "what else runs there, or ask for fewer workers",
                 RuntimeWarning,
                 stacklevel=4,
             )
 
-    def _bury(self, worker: _Worker, reason: str) -> None:
+    def _bury(self, worker: Worker, reason: str, overran: Call | None = None) -> None:
         """Ends a worker that died or overran, takes back its calls, and starts another."""
-        ray.kill(worker.actor, no_restart=True)
-        self._workers.remove(worker)
         if worker.built:
             for other in self._workers:  # whoever idles may have died with it, and must not cost a chunk a death
-                if not other.calls and other.check is None:
-                    other.check = other.actor.ready.remote()
+                if other is not worker:
+                    other.ask()
         else:
             self._unready_deaths += 1
-        self._waiting.extendleft(reversed(list(worker.calls)[1:]))
-        if worker.calls:
-            self._charge(worker.calls[0], reason)
+        calls = worker.die()
+        suspects = [overran] if overran else calls  # all of them, since what had finished may not have come back
+        self._waiting.extendleft(reversed([call for call in calls if call not in suspects]))
+        if len(suspects) == 1:
+            self._charge(suspects[0], reason)
+        else:
+            for call in reversed(suspects):
+                call.alone = True
+                self._waiting.appendleft(call)
         if self._unready_deaths < DEATHS:
-            self._start()
-        elif not self._workers and self._failure is None:
+            worker.begin()
+        elif all(other.actor is None for other in self._workers) and self._failure is None:
             self._failure = TargetError(
                 f"{self._unready_deaths} workers in a row died while making generator and target: {reason}"
             )
 
-    def _charge(self, call: _Call, reason: str) -> None:
+    def _charge(self, call: Call, reason: str) -> None:
         """A worker died on this call: again, or apart, or failed."""
         call.deaths += 1
         if call.deaths < DEATHS:
             self._waiting.appendleft(call)
         elif len(call.trials) > 1:
-            apart = [_Call(call.chunk, [trial], call.deaths) for trial in call.trials]
+            apart = [Call(call.chunk, [trial], call.deaths, alone=True) for trial in call.trials]
             self._waiting.extendleft(reversed(apart))
         else:
             trial = call.trials[0]
@@ -272,52 +325,28 @@ class RayEvaluator:
 
     def _enqueue(self, chunks: list[list[Trial]]) -> None:
         for trials in chunks:
-            self._waiting.append(_Call(_Chunk(trials), trials))
+            self._waiting.append(Call(Chunk(trials), trials))
 
 
-@dataclass(eq=False, slots=True)
-class _Chunk:
-    """Trials that were cut together, and go back together."""
+def _answers(refs: list[Any], pause: float) -> tuple[dict[Any, Any], dict[Any, str]]:
+    """What has come by now, else what comes first within ``pause`` seconds; and why some never will.
 
-    trials: list[Trial]
-    results: dict[tuple[int, int], Result] = field(default_factory=dict)  # by number and attempt
-
-
-@dataclass(eq=False, slots=True)
-class _Call:
-    """A chunk, or one trial of it, on its way through a worker."""
-
-    chunk: _Chunk
-    trials: list[Trial]
-    deaths: int = 0
-    ref: Any = None
-    since: float = 0.0  # when the worker had nothing else left to do, as far as we saw
-
-
-@dataclass(eq=False, slots=True)
-class _Worker:
-    """An actor, what it was asked last about its health, and its calls in the order in which it works them off."""
-
-    actor: Any
-    check: Any
-    built: bool = False
-    calls: deque[_Call] = field(default_factory=deque)
-
-    @property
-    def head(self) -> Any:
-        """What it does now; None where it idles."""
-        if self.check is not None:
-            return self.check
-        return self.calls[0].ref if self.calls else None
-
-
-def _share(workers: int) -> float:
-    """CPUs that each worker takes in Ray's count, such that all fit into a cluster where nothing else runs."""
-    nodes = [node for node in ray.nodes() if node["Alive"]]
-    cpus = sum(float(node["Resources"].get("CPU", 0.0)) for node in nodes)
-    if len(nodes) == 1 or cpus < 1:
-        return 0.0  # the count only serves to choose a node
-    return 1 / math.ceil(workers / cpus)
+    Raises:
+        MangoError: Ray has gone.
+    """
+    try:
+        done, _ = ray.wait(refs, num_returns=len(refs), timeout=0)
+        if not done and pause:
+            done, _ = ray.wait(refs, timeout=pause)
+    except RayError as error:
+        raise MangoError(f"Ray has gone: {_brief(error)}; start it again and resume the study") from error
+    answers, deaths = {}, {}
+    for ref in done:
+        try:
+            answers[ref] = ray.get(ref)
+        except RayError as error:
+            deaths[ref] = _brief(error)
+    return answers, deaths
 
 
 def _brief(error: Exception) -> str:

@@ -44,6 +44,11 @@ class Answered:
         return values, np.array(columns[1], np.float64) if len(columns) == 2 else None
 
     @property
+    def stochastic(self) -> bool:
+        """Whether the target cannot answer without seeds."""
+        return bool(getattr(self.target, "stochastic", False))
+
+    @property
     def seeds(self) -> NDArray[np.int64]:
         """One for each stimulus."""
         return np.arange(100, 100 + len(self.stimuli))
@@ -60,7 +65,8 @@ def check_target(
     """Checks that a target keeps every rule of `TARGET_RULES`.
 
     Args:
-        target: with ``respond(stimuli, seeds=None)``; optional ``name``, ``batch_size``, ``summary``.
+        target: with ``respond(stimuli, seeds=None)``; optional ``name``, ``batch_size``, ``concurrency``,
+            ``summary``, ``stochastic`` (it needs seeds).
         stimulus_shape: of one stimulus.
         stimuli: ``(n, *stimulus_shape)``, n >= 2, where the target needs special ones; uniform noise in [0, 1] in
             steps of 1/255 unless given.
@@ -79,9 +85,13 @@ def check_target(
 
 
 def answers(case: Answered) -> None:
-    """One finite value (or NaN) for each stimulus of any batch, and one key each where it gives keys."""
-    _, keys = case.respond(case.stimuli)
-    _, single = case.respond(case.stimuli[:1])
+    """One finite value (or NaN) for each stimulus of any batch, and one key each where it gives keys.
+
+    Seeds are left out unless the target says that it is stochastic.
+    """
+    whole, one = ({"seeds": case.seeds[:n]} if case.stochastic else {} for n in (len(case.stimuli), 1))
+    _, keys = case.respond(case.stimuli, **whole)
+    _, single = case.respond(case.stimuli[:1], **one)
     expect((keys is None) == (single is None), "keys always or never", "keys for some batches only")
 
 
@@ -126,11 +136,13 @@ def arguments(case: Answered) -> None:
 
 
 def attributes(case: Answered) -> None:
-    """A name is a text, a best batch size a whole number >= 1, a summary a table of numbers."""
+    """A name is a text, best batch size and calls at a time whole numbers >= 1, a summary a table of numbers."""
     target = case.target
-    name, batch = getattr(target, "name", ""), getattr(target, "batch_size", 1)
+    name = getattr(target, "name", "")
     expect(isinstance(name, str), "name to be a text", repr(name))
-    expect(isinstance(batch, int) and batch >= 1, "batch_size to be a whole number >= 1", repr(batch))
+    for what in ("batch_size", "concurrency"):
+        number = getattr(target, what, 1)
+        expect(isinstance(number, int) and number >= 1, f"{what} to be a whole number >= 1", repr(number))
     summary = getattr(target, "summary", None)
     if summary is not None:
         plain = isinstance(summary, Mapping) and all(isinstance(v, (int, float)) for v in summary.values())

@@ -1,6 +1,7 @@
 """Generators and targets to be evaluated; classes here, so that Ray workers find them by name."""
 
 import os
+import threading
 import time
 from pathlib import Path
 
@@ -42,6 +43,19 @@ class Layer:
         wide = torch.from_numpy(np.tile(stimuli, 3072 // DIM).astype(np.float32))
         with torch.inference_mode():
             return torch.nn.functional.linear(wide, torch.from_numpy(self.weights)).sum(1).numpy()
+
+
+class Threads:
+    """Answers the most threads that any library would use, and the niceness of the process as keys."""
+
+    def respond(self, stimuli):
+        import numba
+        import torch
+        from threadpoolctl import threadpool_info
+
+        pools = [library["num_threads"] for library in threadpool_info()]
+        most = max(torch.get_num_threads(), numba.get_num_threads(), *pools)
+        return np.full(len(stimuli), float(most)), np.full(len(stimuli), float(os.nice(0)))
 
 
 class Answering:
@@ -94,6 +108,81 @@ class DeadlyAtFirst(Marked):
 class Hanging(Marked):
     def act(self):
         time.sleep(3600)
+
+
+class Gathering:
+    """Waits until eight calls are under way, and says so: one more would be counted, one less would wait for ever."""
+
+    batch_size = 1
+    concurrency = 8
+    lock = threading.Lock()
+    running = most = 0
+    together = threading.Barrier(8)
+
+    def respond(self, stimuli):
+        with self.lock:
+            Gathering.running += 1
+            Gathering.most = max(self.most, self.running)
+        self.together.wait()
+        with self.lock:
+            Gathering.running -= 1
+        return np.full(len(stimuli), float(self.most)), np.full(len(stimuli), float(os.getpid()))
+
+
+class Threaded(Marked):
+    """Of four calls at a time; the key is how many stimuli shared the call."""
+
+    batch_size = 5
+    concurrency = 4
+
+    def respond(self, stimuli):
+        return super().respond(stimuli), np.full(len(stimuli), float(len(stimuli)))
+
+
+class ThreadedDeadly(Threaded, Deadly):
+    pass
+
+
+class ThreadedDeadlyAtFirst(Threaded, DeadlyAtFirst):
+    pass
+
+
+class ThreadedHanging(Threaded, Hanging):
+    batch_size = 1
+
+
+class Alone(Plain):
+    """A generator that fails where two threads use it at a time."""
+
+    def __init__(self):
+        self.busy = False
+
+    def decode(self, codes):
+        if self.busy:
+            raise RuntimeError("two threads at a time")
+        self.busy = True
+        time.sleep(0.01)
+        self.busy = False
+        return super().decode(codes)
+
+
+class Held(Marked):
+    """Waits for a file; stimuli of first coordinate 1 do not."""
+
+    def __init__(self, file):
+        self.file = Path(file)
+
+    def respond(self, stimuli):
+        while not ((stimuli[:, 0] == 1.0).any() or self.file.exists()):
+            time.sleep(0.01)
+        return np.full(len(stimuli), float(os.getpid()))
+
+
+class Visible:
+    """Answers which GPU the worker may use."""
+
+    def respond(self, stimuli):
+        return np.full(len(stimuli), float(os.environ["CUDA_VISIBLE_DEVICES"]))
 
 
 class Unsendable:

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mango.errors import InputError, OptionError, TargetError, UnknownName
-from mango.evaluators.base import Chunks, build, evaluate
+from mango.evaluators.base import Chunks, Traits, build, evaluate
 from mango.trial import Trial, TrialState
 from tests.evaluators.subjects import Answering, Bowl, Plain, Raising, trials
 
@@ -166,3 +166,18 @@ def test_names_are_made(tmp_path, monkeypatch):
         build(Plain(), "sfere")
     with pytest.raises(InputError, match="target 'my_wrong_subjects:bowl' could not be made: KeyError: 'weights'"):
         build(Plain(), "my_wrong_subjects:bowl")
+
+
+def test_what_a_target_says_of_itself():
+    class Target:
+        batch_size = np.int64(32)
+
+    assert Traits.of(Target()) == (32, 1)
+    assert Traits.of(object()) == (10, 1)
+    assert Traits.of(Target()).overruled(None, None) == (32, 1)
+    assert Traits.of(Target()).overruled(5, 8) == (5, 8)
+    Target.batch_size, Target.concurrency = None, 4
+    assert Traits.of(Target()) == (10, 4)
+    Target.concurrency = 2.5
+    with pytest.raises(OptionError, match=r"concurrency of the target must be a whole number >= 1; got 2\.5"):
+        Traits.of(Target())

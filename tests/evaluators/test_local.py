@@ -28,6 +28,19 @@ def test_free_counts_what_is_held_and_what_waits():
     assert evaluator.collect() == []
 
 
+def test_the_chunk_is_the_targets_batch_size_unless_another_is_given():
+    target = Answering(0.5)
+    assert LocalEvaluator(Plain(), target).free() == 10
+    target.batch_size = 7
+    assert LocalEvaluator(Plain(), target).free() == 7
+    assert LocalEvaluator(Plain(), target, chunk=3).free() == 3
+    target.batch_size = None
+    assert LocalEvaluator(Plain(), target).free() == 10
+    target.batch_size = 0
+    with pytest.raises(OptionError, match="batch_size of the target must be a whole number >= 1; got 0"):
+        LocalEvaluator(Plain(), target)
+
+
 def test_seconds_are_summed():
     evaluator = LocalEvaluator(Plain(), Bowl())
     results, _ = answer_all(evaluator, trials(25))

@@ -1,4 +1,5 @@
 import contextlib
+import os
 
 import numpy as np
 import pytest
@@ -11,9 +12,12 @@ from tests.evaluators.subjects import (
     Deadly,
     DeadlyAtFirst,
     Hanging,
+    Held,
     Layer,
     Plain,
     Raising,
+    Threaded,
+    Threads,
     Unreadable,
     Unsendable,
     answer_all,
@@ -45,6 +49,51 @@ def test_one_thread_here_and_there_gives_the_same_bits():
     with RayEvaluator(Plain(), Layer(), workers=1) as evaluator:
         results, _ = answer_all(evaluator, trials(30))
     assert outcome(results) == outcome(locally(Layer(), trials(30)))
+
+
+@pytest.mark.slow  # imports torch and numba in workers
+@pytest.mark.parametrize("concurrency", [1, 3])
+def test_a_worker_has_one_thread_for_each_evaluation(concurrency):
+    with RayEvaluator(Plain(), Threads(), workers=1, concurrency=concurrency) as evaluator:
+        results, _ = answer_all(evaluator, trials(60))
+    assert {r.value for r in results} == {1.0}
+    assert {r.key for r in results} == {float(os.nice(0))}, "workers have the priority of who started them"
+
+
+def test_workers_say_what_they_do(tmp_path):
+    with RayEvaluator(Plain(), Held(tmp_path / "go"), workers=2, chunk=1) as evaluator:
+        assert [w.number for w in evaluator.workers()] == [1, 2]
+        assert {w.doing for w in evaluator.workers()} == {"starting"}
+        while not all(worker.built for worker in evaluator._workers):
+            evaluator.submit(trials(1, marked=[0]))  # is answered at once
+            evaluator.collect()
+        done = sum(w.trials for w in evaluator.workers())
+        assert {w.doing for w in evaluator.workers()} == {"idle"}
+        evaluator.submit(trials(4, start=10))
+        assert {(w.doing, w.running, w.slots) for w in evaluator.workers()} == {("busy", 1, 1)}
+        (tmp_path / "go").touch()
+        results, _ = answer_all(evaluator, [])
+        states = evaluator.workers()
+    assert {r.value for r in results} <= {float(w.pid) for w in states}
+    assert sum(w.trials for w in states) == done + 4
+    assert all(w.rate > 0 for w in states if w.trials)
+    assert {(w.doing, w.running, w.deaths) for w in states} == {("idle", 0, 0)}
+    assert evaluator.workers() == []
+
+
+def test_a_death_is_counted_and_the_number_stays(tmp_path):
+    (tmp_path / "once").touch()
+    with RayEvaluator(Plain(), DeadlyAtFirst(tmp_path), workers=1) as evaluator:
+        answer_all(evaluator, trials(10, marked=[3]))
+        (worker,) = evaluator.workers()
+    assert (worker.number, worker.deaths, worker.trials) == (1, 1, 10)
+
+
+def test_chunks_are_of_the_targets_best_size_by_name_too():
+    for target in (Threaded(), "tests.evaluators.subjects:Threaded"):
+        with RayEvaluator(Plain(), target, concurrency=1, workers=1) as evaluator:
+            results, _ = answer_all(evaluator, trials(12))
+        assert [r.key for r in results] == [5.0] * 10 + [2.0] * 2
 
 
 def test_free_counts_down_to_nothing():
@@ -103,7 +152,7 @@ def test_idle_workers_that_died_cost_a_chunk_one_death_in_all():
         for worker in evaluator._workers:
             kill(worker.actor)
         evaluator.submit(trials(1, start=8))
-        (call,) = [call for worker in evaluator._workers for call in worker.calls]
+        (call,) = [call for worker in evaluator._workers for call in worker.calls.values()]
         (result,) = evaluator.collect()
         assert result.status is TrialState.DONE
         assert call.deaths == 1
@@ -201,6 +250,10 @@ class Counting:
     [
         ({"workers": 0}, "workers must be a whole number >= 1; got 0"),
         ({"chunk": 0}, "chunk must be a whole number >= 1; got 0"),
+        ({"concurrency": 0}, "concurrency must be a whole number >= 1; got 0"),
+        ({"gpus": -0.5}, "gpus must be a share of one GPU, such as 0.5, or a whole number; got -0.5"),
+        ({"gpus": 1.5}, "gpus must be a share of one GPU, such as 0.5, or a whole number; got 1.5"),
+        ({"gpus": float("nan")}, "gpus must be .* got nan"),
         ({"time_limit": 0.0}, "time_limit must be a number of seconds > 0; got 0.0"),
         ({"time_limit": float("nan")}, "time_limit must be a number of seconds > 0; got nan"),
     ],

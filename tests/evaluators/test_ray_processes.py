@@ -25,6 +25,23 @@ with RayEvaluator(Plain(), DeadlyAtFirst({folder!r}), workers=1) as evaluator:
 print(len(results), ray.is_initialized())
 """
 
+GPUS = """
+import ray
+from mango.errors import OptionError
+from mango.evaluators import RayEvaluator
+from tests.evaluators.subjects import Plain, Visible, answer_all, trials
+
+ray.init(num_cpus=2, num_gpus={gpus}, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+for share in ({{"workers": 2, "gpus": 0.5}}, {{"workers": 1, "gpus": 1}}, {{"workers": 2, "gpus": 1}}, {{"gpus": 2}}):
+    try:
+        with RayEvaluator(Plain(), Visible(), chunk=1, **share) as evaluator:
+            while any(worker.doing == "starting" for worker in evaluator.workers()):
+                results, _ = answer_all(evaluator, trials(4))
+            print([result.value for result in results])
+    except OptionError as error:
+        print(error)
+"""
+
 HANGING = """
 import os
 from mango.evaluators import RayEvaluator
@@ -113,6 +130,27 @@ def test_a_dead_worker_leaves_nothing_on_the_terminal(tmp_path):
     with running(DYING.format(folder=str(tmp_path))) as process:
         assert finish(process) == ("20 False\n", "", 0)
     assert not list(tmp_path.iterdir())
+
+
+def test_gpus_are_shared_among_workers():
+    with running(GPUS.format(gpus=1)) as process:
+        output, errors, code = finish(process)
+    assert code == 0, errors
+    halves, whole, many, large = output.splitlines()
+    assert halves == whole == "[0.0, 0.0, 0.0, 0.0]", "all see the first GPU"
+    assert many.startswith("2 workers with gpus=1 each do not fit: Ray counts 1 GPU(s) here, enough for 1; ask for")
+    assert large.startswith("2 workers with gpus=2 each do not fit: Ray counts 1 GPU(s) here, enough for 0; ask for")
+
+
+def test_where_there_is_no_gpu_none_can_be_asked_for():
+    with running(GPUS.format(gpus=0)) as process:
+        output, errors, code = finish(process)
+    assert code == 0, errors
+    assert set(output.splitlines()) == {
+        f"each worker is to have gpus={share}, but Ray counts no GPU here; leave gpus out, or give the address of a "
+        "cluster that has some"
+        for share in ("0.5", "1", "2")
+    }
 
 
 def test_ctrl_c_closes_at_once():

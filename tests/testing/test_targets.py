@@ -104,17 +104,28 @@ class NoBatch(Brightness):
     batch_size = 0
 
 
+class NoCalls(Brightness):
+    concurrency = 0
+
+
 class Prose(Brightness):
     summary = "bright"
 
 
+class Seeded(Brightness):
+    def respond(self, stimuli: Any, seeds: Any = None) -> Any:
+        if seeds is None:
+            raise ValueError("seeds, please")
+        return super().respond(stimuli, seeds)
+
+
 BROKEN: dict[str, tuple[type[Brightness], ...]] = {
-    "answers": (OneNumber, Column, Infinite, Three, KeysForSome),
+    "answers": (OneNumber, Column, Infinite, Three, KeysForSome, Seeded),
     "seeds": (NoSeeds, FreshNoise),
     "own answer": (Relative, ByPlace),
     "global randomness": (GlobalNoise,),
     "arguments": (Centers, Remembers),
-    "attributes": (Unnamed, NoBatch, Prose),
+    "attributes": (Unnamed, NoBatch, NoCalls, Prose),
 }
 
 
@@ -135,6 +146,13 @@ def test_each_rule_catches_what_breaks_it(rule: str, kind: type[Brightness]) -> 
     with pytest.raises(ConformanceError) as caught:
         check_target(kind(), SHAPE, rules=[rule])
     assert caught.value.rule == rule
+
+
+def test_a_target_that_says_so_may_need_seeds() -> None:
+    class Stochastic(Seeded):
+        stochastic = True
+
+    assert check_target(Stochastic(), SHAPE) is None  # type: ignore[func-returns-value]
 
 
 def test_lost_measurements_may_be_answered() -> None:
