@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from experiments.benchmarks.spiking import networks, ways
+from mango.targets.spiking import kernels
 
 IMAGES = 64
 REFERENCE = 16  # the batch size of the reference
@@ -65,6 +66,7 @@ def measure(case_name: str, kind: str, data: str | None, *, images: int = IMAGES
         "kind": kind,
         "images": images,
         "engine": fast.check is not None,
+        "kernels": kernels.active(),
         "warnings": [str(complaint.message) for complaint in complaints],
         "rows": rows,
     }

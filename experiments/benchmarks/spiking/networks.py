@@ -198,9 +198,6 @@ def _norse() -> nn.Module:
 
 TABLE: dict[str, Case] = {
     "t128": Case("snnTorch, conv 200 k5 - conv 64 k5 - 100 - 10, T 128, images in [0, 1]", "snntorch", 128, _t128, "5"),
-    "t128-normalised": Case(
-        "the same, images normalised", "snntorch", 128, _t128, "5", preprocess=PREPROCESS, batches=(1, 16)
-    ),
     "snn-cifar10": Case(
         "the zoo's, snnTorch, conv 64 - 128 - 256 k3 - 10, trained, T 32", "zoo", 32, _zoo, "lif2",
         preprocess=PREPROCESS, channels_last=True,
@@ -216,4 +213,7 @@ TABLE: dict[str, Case] = {
                            "layer2.0.sn2", preprocess=PREPROCESS, batches=(1, 16),
                            gain=24),
     "norse-conv": Case("Norse, conv 20 - 50 k5 - 500 - 10, LIF, T 32", "norse", 32, _norse, "4", GREY, gain=3),
+    "t128-normalised": Case(
+        "the same, images normalised", "snntorch", 128, _t128, "5", preprocess=PREPROCESS, batches=(1, 16)
+    ),
 }  # fmt: skip

@@ -20,8 +20,8 @@ from experiments.benchmarks.spiking import networks
 from experiments.benchmarks.spiking.worker import IN_THE_MIDDLE, MIDDLE
 
 WAYS = ("loop", "hoisted", "multi-step", "compile", "engine", "numba", "c", "dense")
-ROUNDS = (2, 7)  # least and most
-ENOUGH = 20.0  # CPU seconds of one way at one batch size, after which the least rounds do
+ROUNDS = (2, 5)  # least and most
+ENOUGH = 8.0  # CPU seconds of one way at one batch size, after which the least rounds do
 PATIENCE = 420.0  # seconds for an answer, compilation included
 ONLY = 16  # the batch size of what is not timed at all: a layer in the middle; torch.compile, which compiles each anew
 
