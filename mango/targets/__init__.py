@@ -34,7 +34,7 @@ class Target(Protocol):
     """Answers stimuli; it needs no gradient.
 
     Optional: ``record(stimuli) -> (n, units)`` for all units of the layer, ``summary``, a dict of what natural images
-    do to it (``natural_maximum natural_p999 natural_median silent_share``).
+    do to it (``natural_maximum natural_p999 natural_median silent_share``); ``stochastic``, True where it needs seeds.
     """
 
     def respond(
@@ -52,7 +52,7 @@ def make_target(spec: str | nn.Module | SpikingNetwork, **options: Any) -> Targe
             returns a target, or ``"module:factory:LAYER/UNIT@READOUT"``, where it returns a `SpikingNetwork`; or a
             spiking network of snnTorch, SpikingJelly or Norse itself.
         options: with a network, ``layer``, ``unit`` and ``readout`` (see `SpikingTarget`), and what `SpikingNetwork`
-            takes: ``steps``, ``stimulus_shape``, ``preprocess``, ``encoder``, ``device``.
+            takes: ``steps``, ``stimulus_shape``, ``preprocess``, ``encoder``, ``device``, ``precision``.
 
     Raises:
         UnknownName: no such target, layer, unit class or read-out; the message suggests the nearest.

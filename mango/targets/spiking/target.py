@@ -96,6 +96,11 @@ class SpikingTarget:
         return np.stack([_mean(answer[(slice(None), *slices(index))]) for index in indices], 1)
 
     @property
+    def stochastic(self) -> bool:
+        """Whether `respond` and `record` need seeds."""
+        return self.network.stochastic
+
+    @property
     def quantity(self) -> str:
         """What a value is, in words."""
         return readouts.TABLE[self.readout]

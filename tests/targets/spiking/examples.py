@@ -11,6 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from mango.space import SearchSpace
+
 SHAPE = (2, 12, 12)
 
 
@@ -21,21 +23,31 @@ def stimuli(n: int, shape: Sequence[int] = SHAPE, seed: int = 0) -> NDArray[np.f
     return (noise.round() / 255).astype(np.float32)
 
 
+class Intensities:
+    """Decodes a code in [0, 1] to itself."""
+
+    space = SearchSpace.box(6, 0.0, 1.0)
+    stimulus_shape = (6,)
+
+    def decode(self, codes: NDArray[np.float64]) -> NDArray[np.float64]:
+        return self.space.validate(codes)
+
+
 def leaky(**options: Any) -> snntorch.Leaky:
     return snntorch.Leaky(**{"beta": 0.9, "threshold": 0.6, "init_hidden": True, **options})
 
 
 def convolutional(colours: int = SHAPE[0], **options: Any) -> nn.Sequential:
-    """Layers ``"2"`` (6, 5, 5), ``"4"`` (9, 3, 3) and ``"7"`` (5,); options are those of the second one's neurons."""
+    """Layers ``"2"`` (6, 5, 5), ``"4"`` (8, 3, 3) and ``"7"`` (5,); options are those of the second one's neurons."""
     torch.manual_seed(0)
     network = nn.Sequential(
         nn.Conv2d(colours, 6, 3),
         nn.AvgPool2d(2),
         leaky(threshold=0.3),
-        nn.Conv2d(6, 9, 3),
+        nn.Conv2d(6, 8, 3),
         leaky(**options),
         nn.Flatten(),
-        nn.Linear(81, 5),
+        nn.Linear(72, 5),
         leaky(threshold=0.2),
     )
     with torch.no_grad():
