@@ -32,6 +32,7 @@ class Engine:
         steps: T.
         time_axis: whether the operations take ``(steps, n, ...)`` rather than ``(n, ...)``.
         repeats: names of operations that repeat the image over the steps, where the network does so itself.
+        spread: whether the input is shown at every step, for networks that fold steps and images together themselves.
         kernels: whether spikes are kept packed and convolved event by event, where that gives the same bits.
         channels_last: how the network's own loop lays out images in memory.
         probes: inputs ``(1, n, ...)`` on which a single channel must equal its part of the layer.
@@ -45,6 +46,7 @@ class Engine:
         *,
         time_axis: bool = False,
         repeats: Sequence[str] = (),
+        spread: bool = False,
         kernels: bool = False,
         channels_last: bool = False,
         probes: Tensor | None = None,
@@ -52,7 +54,7 @@ class Engine:
         self._neurons, self._steps, self._time_axis, self._repeats = neurons, steps, time_axis, frozenset(repeats)
         self._plans = {node.name: graph.up_to(node.name) for node in graph.nodes if node.neuron}
         self._input = {node.name: node.inputs[0] for node in graph.nodes if node.neuron}
-        self.kernels, self._channels_last = kernels, channels_last
+        self._spread, self.kernels, self._channels_last = spread, kernels, channels_last
         self._convolutions: dict[Node, Convolution | None] = {}  # None: torch does it
         self._narrow: dict[tuple[str, int], tuple[Node, ...] | None] = {}  # by layer and channel; None: all of it
         self._probes = probes
@@ -98,10 +100,8 @@ class Engine:
 
     def _evaluated(self, inputs: Tensor, layer: str, plan: tuple[Node, ...]) -> Tensor:
         n = inputs.shape[1]
-        if self._time_axis and any(node.counts or node.sized for node in plan):  # such a network is shown all at once
-            values = {IMAGE: self._shown(inputs)}
-            self._run(plan, values, {self._input[layer]})
-            return values[self._input[layer]].over_time[:, :n]
+        if self._spread or (self._time_axis and any(node.counts or node.sized for node in plan)):
+            return self._evaluated_at_once(inputs, layer, plan)
         prefix, rest = _split(plan) if len(inputs) == 1 else ((), plan)
         values = {IMAGE: self._shown(inputs)}
         needed = {name for node in rest for name in node.inputs} | {self._input[layer]}
@@ -114,6 +114,19 @@ class Engine:
             some = {name: value.images(begin, end) for name, value in kept.items()}
             self._run(rest, some, {self._input[layer]})
             parts.append(some[self._input[layer]].over_time)
+        return (torch.cat(parts, 1) if len(parts) > 1 else parts[0])[:, :n]
+
+    def _evaluated_at_once(self, inputs: Tensor, layer: str, plan: tuple[Node, ...]) -> Tensor:
+        """Every operation on all steps of some images; what a size says holds for all of these operations."""
+        n = inputs.shape[1]
+        if self._spread and not self._repeats:
+            inputs = inputs.expand(self._steps, *inputs.shape[1:])
+        parts = []
+        for begin, end in self._spans(max(n, ROWS), MEMORY[inputs.device.type]):
+            shown = inputs[:, torch.arange(begin, end, device=inputs.device) % n]
+            values = {IMAGE: _Value(still=shown[0]) if self._repeats else _Value(shown)}
+            self._run(plan, values, {self._input[layer]})
+            parts.append(values[self._input[layer]].over_time)
         return (torch.cat(parts, 1) if len(parts) > 1 else parts[0])[:, :n]
 
     def _shown(self, inputs: Tensor) -> _Value:
@@ -153,20 +166,26 @@ class Engine:
         if node.counts and not self._time_axis:
             return _Value(counts=True)
         if not steps:
-            answer = node.call(*(value.still for value in given))
-            return _Value(answer[:1]) if node.name in self._repeats else _Value(still=answer)
+            answer = node.call(*self._laid_out(node, [value.still for value in given]))
+            if node.name in self._repeats:
+                return _Value(answer if self._spread else answer[:1])
+            return _Value(still=answer)
         if self._time_axis:
-            answer = node.call(*(value.expanded(steps) for value in given))
+            answer = node.call(*self._laid_out(node, [value.expanded(steps) for value in given]))
             return _Value(answer) if _leads(answer, steps) else _Value(still=answer)
         rows = steps * next(value.tensor.shape[1] for value in given if value.tensor is not None)
-        shown = [value.folded(steps, rows) for value in given]
-        if self.kernels and is_convolution(node):  # packed spikes lie channels last, and torch would add otherwise
-            layout = torch.channels_last if self._channels_last else torch.contiguous_format
-            shown = [images.contiguous(memory_format=layout) for images in shown]
-        answer = node.call(*shown)
+        answer = node.call(*self._laid_out(node, [value.folded(steps, rows) for value in given]))
         if not _leads(answer, rows):
             return _Value(still=answer)
         return self._grown(answer.unflatten(0, (steps, -1)))
+
+    def _laid_out(self, node: Node, given: list[Any]) -> list[Any]:
+        """Images as the network's own loop lays them out: packed spikes lie channels last, and torch adds otherwise."""
+        if not (self.kernels and is_convolution(node)):
+            return given
+        layout = torch.channels_last if self._channels_last else torch.contiguous_format
+        images = given[0].flatten(0, -4).contiguous(memory_format=layout)
+        return [images.view(given[0].shape) if given[0].dim() > 4 else images]
 
     def _grown(self, tensor: Tensor) -> _Value:
         self._elements = max(self._elements, tensor[0, 0].numel())
@@ -181,6 +200,7 @@ class Engine:
     def _fired(self, node: Node, given: _Value) -> _Value:
         """A neuron's spikes, ``(steps, n, ...)``."""
         neuron, currents = self._neurons[node.name], given.over_time
+        self._elements = max(self._elements, currents[0, 0].numel())
         if self.kernels and neuron.dynamics is not None and currents.dim() in (3, 5):
             return _Value(packed=Packed.of(currents, neuron.dynamics, self._steps))
         return _Value(integrate(neuron, currents, self._steps))
@@ -244,11 +264,10 @@ class _Value:
     @property
     def over_time(self) -> Tensor:
         """What drives a neuron, in full precision where the maps have less."""
-        if self.tensor is None:
+        currents = self.still if self.tensor is None else self.tensor
+        if not isinstance(currents, Tensor) or currents.dim() < 2:
             raise TypeError("a neuron is driven by something that does not follow the images")
-        if torch.is_autocast_enabled(self.tensor.device.type):
-            return self.tensor.float()
-        return self.tensor
+        return currents.float() if torch.is_autocast_enabled(currents.device.type) else currents
 
     def expanded(self, steps: int) -> Any:
         """With so many steps."""
