@@ -57,6 +57,16 @@ class Silent(Unit):
         return np.zeros(len(stimuli)), super().respond(stimuli)[1]
 
 
+class Sized(Unit):
+    """Its values depend a little on how many stimuli share a call."""
+
+    batch_size = 7
+
+    def respond(self, stimuli):
+        values, keys = super().respond(stimuli)
+        return values + 1e-6 * len(stimuli), keys
+
+
 class Noisy(Unit):
     def respond(self, stimuli, seeds=None):
         noise = [np.random.default_rng(seed).normal() for seed in seeds]

@@ -40,3 +40,5 @@ def test_any_number_of_workers_gives_the_same_trials(batch, chunk, learner):
     for workers in (1, 2, 4):
         evaluator = RayEvaluator(Described(BOX), Mates(), workers=workers, chunk=chunk)
         assert answered(evaluator, batch, learner) == expected, f"{workers} workers"
+    threads = RayEvaluator(Described(BOX), Mates(), chunk=chunk, concurrency=4)
+    assert answered(threads, batch, learner) == expected, "4 threads"

@@ -75,6 +75,7 @@ def search(
     seed: Annotated[int | None, typer.Option(help="Of everything that is drawn.  [default: 0]")] = None,
     seeds: Annotated[str | None, typer.Option(help="One search for each, such as 0-4.")] = None,
     workers: Annotated[int, typer.Option(help="Ray processes; 0 evaluates in this one.")] = 2,
+    chunk: Annotated[int | None, typer.Option(help="Trials in one call of the target.  [default: its best]")] = None,
     repeats: Annotated[int, typer.Option(help="Presentations of each proposal, for targets with noise.")] = 1,
     chart: Annotated[str | None, typer.Option(help="Coordinates to search in, such as frequencies:64.")] = None,
     option: Annotated[list[str] | None, typer.Option(help="Of the optimizer, NAME=VALUE; may be repeated.")] = None,
@@ -84,6 +85,7 @@ def search(
     data: Annotated[Path | None, typer.Option(help="Folder of CIFAR-10 or other images to compare with.")] = None,
     time_limit: Annotated[float | None, typer.Option(help="Seconds for each evaluation.")] = None,
     ray_address: Annotated[str | None, typer.Option(help="Of a Ray cluster, such as 10.0.0.5:6379.")] = None,
+    gpus: Annotated[float, typer.Option(help="Of each worker, or its share of one, such as 0.5.")] = 0.0,
     as_json: Json = False,
 ) -> None:
     """Search for the stimulus that excites a unit most, and leave pictures, numbers and a page."""
@@ -100,6 +102,7 @@ def search(
         batch=batch,
         seed=numbers[0],
         workers=workers,
+        chunk=chunk,
         repeats=repeats,
         chart=chart,
         options=_options(option or []),
@@ -109,6 +112,7 @@ def search(
         data=None if data is None else str(data),
         time_limit=time_limit,
         ray_address=ray_address,
+        gpus=gpus,
     )
 
     def start(listener: Any) -> dict[str, Any]:
@@ -124,6 +128,7 @@ def resume(
     folder: Folder,
     workers: Annotated[int | None, typer.Option(help="In place of the number that it was started with.")] = None,
     ray_address: Annotated[str | None, typer.Option(help="In place of the cluster that it was started on.")] = None,
+    gpus: Annotated[float | None, typer.Option(help="In place of the share that each worker had.")] = None,
     accept_snapshot: Annotated[
         bool, typer.Option("--accept-snapshot", help="Go on even where the optimizer does not repeat itself exactly.")
     ] = False,
@@ -135,7 +140,12 @@ def resume(
         from mango.search import resume
 
         return resume(
-            folder, workers=workers, ray_address=ray_address, accept_snapshot=accept_snapshot, listener=listener
+            folder,
+            workers=workers,
+            ray_address=ray_address,
+            gpus=gpus,
+            accept_snapshot=accept_snapshot,
+            listener=listener,
         )
 
     _work(start, folder, as_json)

@@ -110,7 +110,7 @@ class WorkerState(NamedTuple):
 
     Attributes:
         number: from 1; it stays when the worker is replaced.
-        pid: of its process; None before it is first ready.
+        pid: of its process; None before that is ready.
         doing: ``"starting"``, ``"busy"``, ``"idle"`` or ``"given up"``.
         running: calls of the target under way.
         slots: such calls at most.

@@ -93,6 +93,7 @@ class Worker:
     def die(self) -> list[Call]:
         """The same, counted as a death."""
         self._deaths += 1
+        self._pid = None
         return self.end()
 
     # -- calls -----------------------------------------------------------------------------------------------------

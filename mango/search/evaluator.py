@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from mango.evaluators import Evaluator, LocalEvaluator
+from mango.evaluators.base import Traits
 from mango.search.settings import Settings
 from mango.trial import Result, Trial
 
@@ -20,16 +23,43 @@ def make_evaluator(settings: Settings, generator: Any, target: Any) -> Evaluator
         target: an object for this process; workers make their own from the settings' name.
     """
     if not settings.workers:
-        return LocalEvaluator(generator, target)
+        return LocalEvaluator(generator, target, chunk=settings.chunk)
     from mango.evaluators import RayEvaluator
 
     return RayEvaluator(
         generator,
         settings.target,
         workers=settings.workers,
+        chunk=settings.chunk,
+        concurrency=Traits.of(target).concurrency,  # known here, so that no worker has to be asked
+        gpus=settings.gpus,
         address=settings.ray_address,
         time_limit=settings.time_limit,
     )
+
+
+def with_chunk(settings: Settings, target: Any) -> Settings:
+    """The settings with the size of chunks that the whole search is to keep.
+
+    In ordered mode two batches are under way at a time; a chunk larger than one of them would leave nothing for a
+    second worker.
+    """
+    best = Traits.of(target).batch_size
+    return replace(settings, chunk=settings.chunk or (min(best, settings.batch) if settings.ordered else best))
+
+
+def warn_of_idle(settings: Settings, target: Any) -> None:
+    """Says where an ordered search can never keep all its workers busy."""
+    slots, chunk = max(settings.workers, Traits.of(target).concurrency), settings.chunk or 1
+    under_way = -(-2 * settings.batch // chunk)
+    if settings.workers and settings.ordered and under_way < slots:
+        warnings.warn(
+            f"in ordered mode two batches of {settings.batch} trials are under way at a time, {under_way} chunks of "
+            f"{chunk}: of {slots} evaluations at a time, {slots - under_way} will never be busy. Use "
+            f"--batch {-(-slots * chunk // 2)} or more, a smaller --chunk, fewer --workers, or --no-ordered",
+            RuntimeWarning,
+            stacklevel=2,
+        )
 
 
 @contextmanager

@@ -80,7 +80,7 @@ def compare(
     if not hasattr(generator, "natural"):
         return Nature(maximum=known.get("natural_maximum"), p999=known.get("natural_p999"))
     codes = generator.natural(RECONSTRUCTED, np.random.default_rng((settings.seed, REFERENCE)))
-    values, keys = _shown(settings, evaluator or LocalEvaluator(generator, target), codes, report)
+    values, keys = _shown(settings, evaluator or LocalEvaluator(generator, target, chunk=settings.chunk), codes, report)
     best = ranking(values, keys)[:SHOWN]
     stimuli = generator.decode(codes[best])
     shown = [Shown(stimulus, values[i], f"natural code {i}") for stimulus, i in zip(stimuli, best, strict=True)]

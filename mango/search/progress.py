@@ -8,8 +8,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from mango.evaluators.base import WorkerState
 from mango.study import Study
 from mango.trial import Result, TrialState
+
+
+def nobody() -> list[WorkerState]:
+    """The workers of a search in one process."""
+    return []
 
 
 @dataclass(frozen=True)
@@ -22,6 +28,7 @@ class Progress:
         done, total: presentations, or natural stimuli.
         best: value so far; None before the first.
         rate: presentations per second; None before the first.
+        workers: says what each does, whenever it is called and by whichever thread.
         seconds_left: of this stage, as far as the rate tells.
     """
 
@@ -31,6 +38,7 @@ class Progress:
     total: int = 0
     best: float | None = None
     rate: float | None = None
+    workers: Callable[[], Sequence[WorkerState]] = nobody
 
     @property
     def seconds_left(self) -> float | None:
@@ -44,10 +52,12 @@ Listener = Callable[[Progress], None]
 class Rate:
     """A callback of `mango.run` that tells a listener how fast it goes."""
 
-    def __init__(self, unit: str, study: Study, listener: Listener) -> None:
+    def __init__(
+        self, unit: str, study: Study, listener: Listener, workers: Callable[[], Sequence[WorkerState]] = nobody
+    ) -> None:
         counts = study.counts()
         best = study.best()
-        self._unit, self._listener = unit, listener
+        self._unit, self._listener, self._workers = unit, listener, workers
         self._repeats = study.configuration.repeats
         self._total = study.configuration.trials * self._repeats
         self._before = self._done = (counts["asked"] - counts["open"]) * self._repeats
@@ -64,4 +74,4 @@ class Rate:
 
     def _tell(self, rate: float | None) -> None:
         best = None if self._best == -math.inf else self._best
-        self._listener(Progress(self._unit, "searching", self._done, self._total, best, rate))
+        self._listener(Progress(self._unit, "searching", self._done, self._total, best, rate, self._workers))

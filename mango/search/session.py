@@ -17,12 +17,12 @@ from mango.errors import InputError, MangoError
 from mango.evaluators import Evaluator
 from mango.generators import make_generator
 from mango.optimizers import optimizer_class
-from mango.search.evaluator import make_evaluator, one_ray
+from mango.search.evaluator import make_evaluator, one_ray, warn_of_idle, with_chunk
 from mango.search.folder import CONFIG, RESULT, RunFolder
 from mango.search.nature import REFERENCE, compare, load_gallery
 from mango.search.outcome import leave, versions
 from mango.search.plan import planned
-from mango.search.progress import Listener, Progress, Rate
+from mango.search.progress import Listener, Progress, Rate, nobody
 from mango.search.settings import ALONE, Settings, searches
 from mango.search.summary import summarise
 from mango.storage import Store
@@ -80,6 +80,7 @@ def resume(
     accept_snapshot: bool = False,
     workers: int | None = None,
     ray_address: str | None = None,
+    gpus: float | None = None,
     listener: Listener = lambda progress: None,  # noqa: ARG005
 ) -> dict[str, Any]:
     """Goes on with the search or searches in a folder; where they had ended, writes their files anew.
@@ -89,6 +90,7 @@ def resume(
         accept_snapshot: see `mango.Study.resume`.
         workers: in place of the number that the search was started with; the trials stay the same in ordered mode.
         ray_address: in place of the cluster that it was started on.
+        gpus: in place of the share that each worker had.
         listener: is told where it stands.
 
     Raises:
@@ -97,7 +99,7 @@ def resume(
     """
     root = RunFolder(out)
     plan, target, command = planned(root)
-    changed = {"workers": workers, "ray_address": ray_address}
+    changed = {"workers": workers, "ray_address": ray_address, "gpus": gpus}
     given = {name: value for name, value in changed.items() if value is not None}
     plan = {place: replace(settings, **given) for place, settings in plan.items()}  # type: ignore[arg-type]
     return _work(root, plan, _made(plan), target, command, listener, accept_snapshot)
@@ -166,17 +168,20 @@ def _one(
         if folder.holds_study:
             study = Study.resume(generator, storage=folder.storage, accept_snapshot=accept_snapshot)
             stack.enter_context(study)
+            settings = replace(settings, chunk=study.meta["settings"].get("chunk"))
             evaluator = None if study.finished else stack.enter_context(_evaluator(settings, generator, target))
         else:  # the evaluator first: where it cannot be had, no study is made; and its workers start meanwhile
+            settings = with_chunk(settings, target)
             evaluator = stack.enter_context(_evaluator(settings, generator, target))
             study = stack.enter_context(_new_study(folder, settings, generator, command))
         _enqueue_probes(folder, settings, study, generator)
         _note_session(folder, settings, study, command)
+        workers = getattr(evaluator, "workers", nobody)
         if evaluator is not None:
-            run(study, evaluator, callbacks=[Rate(unit, study, listener)])
+            run(study, evaluator, callbacks=[Rate(unit, study, listener, workers)])
 
         def shown(done: int, total: int) -> None:
-            listener(Progress(unit, "showing natural stimuli", done, total))
+            listener(Progress(unit, "showing natural stimuli", done, total, workers=workers))
 
         nature = compare(settings, generator, target, evaluator, shown)
         listener(Progress(unit, "writing"))
@@ -230,6 +235,7 @@ def _note_session(folder: RunFolder, settings: Settings, study: Study, command: 
 
 
 def _evaluator(settings: Settings, generator: Any, target: Any) -> Evaluator:
+    warn_of_idle(settings, target)
     return make_evaluator(settings, settings.generator if settings.workers else generator, target)
 
 

@@ -28,6 +28,9 @@ class Settings:
         data: folder of images to compare with, see `mango.datasets`; made absolute.
         time_limit: seconds for each evaluation; needs workers.
         ray_address: of a Ray cluster; needs workers.
+        chunk: trials that share one call of the target; None: the target's ``batch_size``, but in ordered mode not
+            more than a batch. Values may depend on it, so a search keeps the one that it began with.
+        gpus: of each worker, or a share of one; needs workers.
 
     Raises:
         OptionError: a number out of range, or options that do not go together.
@@ -49,12 +52,15 @@ class Settings:
     data: str | None = None
     time_limit: float | None = None
     ray_address: str | None = None
+    chunk: int | None = None
+    gpus: float = 0.0
 
     def __post_init__(self) -> None:
-        for name, lowest in (("budget", 1), ("batch", 1), ("repeats", 1), ("seed", 0), ("workers", 0), ("probes", 0)):
+        lowest = {"budget": 1, "batch": 1, "chunk": 1, "repeats": 1, "seed": 0, "workers": 0, "probes": 0}
+        for name, least in lowest.items():
             value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < lowest:
-                raise OptionError(f"{name} must be a whole number >= {lowest}; got {value!r}")
+            if (name, value) != ("chunk", None) and (type(value) is not int or value < least):
+                raise OptionError(f"{name} must be a whole number >= {least}; got {value!r}")
         if self.probes * self.repeats > self.budget:
             raise OptionError(
                 f"{self.probes} probes of {self.repeats} presentations each do not fit a budget of {self.budget}"
@@ -65,6 +71,8 @@ class Settings:
             raise OptionError("a time limit needs workers, since only another process can be ended; use 1 or more")
         if not self.workers and self.ray_address is not None:
             raise OptionError("a Ray address needs workers; use 1 or more")
+        if not self.workers and self.gpus:
+            raise OptionError("GPUs are given to workers; use 1 or more")
         if self.data is not None:
             object.__setattr__(self, "data", str(Path(self.data).expanduser().absolute()))
 

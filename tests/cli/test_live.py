@@ -4,7 +4,13 @@ import math
 from rich.console import Console
 
 from mango.cli import live
+from mango.evaluators.base import WorkerState
 from mango.search import Progress
+
+WORKERS = [
+    WorkerState(1, 4711, "busy", 1, 1, 1200, 10.04, 0),
+    WorkerState(2, None, "starting", 0, 1, 30, 0.0, 1),
+]
 
 
 def said(*steps, terminal=False):
@@ -36,3 +42,27 @@ def test_a_long_wait_is_not_silent(monkeypatch):
 def test_on_a_terminal_a_bar_moves():
     text = said(Progress("unit-a", "searching", 50, 100, 0.5, 10.0), Progress("unit-b", "starting"), terminal=True)
     assert "unit-b" in text
+
+
+def drawn(states):
+    stream = io.StringIO()
+    Console(file=stream, width=120).print(live.crew(states))
+    return [" ".join(line.split()) for line in stream.getvalue().splitlines()]
+
+
+def test_each_worker_has_a_line_below_the_bar():
+    assert drawn(WORKERS) == ["worker 1 pid 4711 busy 1,200 done 10/s", "worker 2 starting 30 done 1 death"]
+    threads = WorkerState(1, 4711, "busy", 31, 32, 5, 600.0, 2)
+    assert drawn([threads]) == ["worker 1 pid 4711 31 of 32 busy 5 done 600/s 2 deaths"]
+
+
+def test_many_workers_are_counted():
+    assert drawn(WORKERS * 5) == ["10 workers: 5 busy, 5 starting, 6,150 done, 5 deaths"]
+    assert drawn(WORKERS[:1] * 9) == ["9 workers: 9 busy, 10,800 done"]
+
+
+def test_workers_are_shown_on_a_terminal_alone():
+    step = Progress("u", "searching", 50, 100, 0.5, 10.0, workers=lambda: WORKERS)
+    assert "worker 2" in said(step, terminal=True)
+    assert "worker" not in said(step)
+    assert "worker" not in said(Progress("u", "starting"), terminal=True)

@@ -12,7 +12,7 @@ from mango.analysis.findings import picture
 from mango.errors import InputError, MangoError, OptionError, StorageError, StudyExists, TargetError, UnknownName
 from mango.search import Progress, Settings, resume, search, standing, verify
 from mango.study import Study
-from tests.fakes import Tiles, Unit
+from tests.fakes import Sized, Tiles, Unit
 
 FILES = ["best.png", "config.json", "convergence.png", "evolution.gif", "report.html", "result.json", "study.db"]
 FIELDS = (
@@ -267,3 +267,44 @@ def test_a_study_made_elsewhere_is_left_alone(tmp_path):
 def test_workers_change_nothing(tmp_path, done):
     result = search(small(probes=7, workers=2), tmp_path)
     assert [result[f] for f in FIELDS[:9]] == [done[1][f] for f in FIELDS[:9]]
+
+
+def values(folder):
+    return parquet.read_table(folder / "trials.parquet").column("value").to_pylist()
+
+
+def test_a_search_keeps_the_chunks_that_it_began_with(tmp_path, monkeypatch):
+    sized = small(target="tests.fakes:Sized")
+    whole, cut, other = (tmp_path / name for name in ("whole", "cut", "other"))
+    search(sized, whole)
+    with pytest.raises(Stop):
+        search(sized, cut, listener=stopper(20))
+    monkeypatch.setattr(Sized, "batch_size", 5)  # as another version of the target may have
+    resume(cut)
+    assert values(cut) == values(whole)
+    assert {folder: chunk_of(folder) for folder in (whole, cut)} == {whole: 7, cut: 7}
+    search(sized, other)
+    assert values(other) != values(whole)
+    assert chunk_of(other) == 5
+
+
+def chunk_of(folder):
+    return json.loads((folder / "config.json").read_text())["settings"]["chunk"]
+
+
+def test_the_command_of_a_search_names_no_chunk_unless_it_was_given(tmp_path):
+    search(small(target="tests.fakes:Sized"), tmp_path / "best")
+    assert "--chunk" not in json.loads((tmp_path / "best/config.json").read_text())["command"]
+    search(small(target="tests.fakes:Sized", chunk=3), tmp_path / "three")
+    assert "--chunk 3" in json.loads((tmp_path / "three/config.json").read_text())["command"]
+    assert chunk_of(tmp_path / "three") == 3
+
+
+@pytest.mark.usefixtures("ray_here")
+def test_the_listener_can_ask_what_each_worker_does(tmp_path):
+    seen = []
+    search(small(workers=2), tmp_path, listener=lambda p: seen.append((p.stage, p.workers())))
+    assert {len(workers) for stage, workers in seen if stage == "searching"} == {2}
+    last = [workers for stage, workers in seen if stage == "showing natural stimuli"][-1]
+    assert sum(worker.trials for worker in last) == 60 + 500
+    assert [workers for stage, workers in seen if stage == "writing"][-1] == []

@@ -66,6 +66,9 @@ def test_folders_have_plain_names(target, folder):
         ({"time_limit": 1.0, "workers": 0}, "a time limit needs workers"),
         ({"time_limit": -1.0}, "seconds > 0"),
         ({"ray_address": "x:1", "workers": 0}, "needs workers"),
+        ({"gpus": 0.5, "workers": 0}, "GPUs are given to workers"),
+        ({"chunk": 0}, "chunk must be a whole number >= 1; got 0"),
+        ({"chunk": True}, "chunk must be"),
     ],
 )
 def test_bad_settings_are_refused(wrong, message):
