@@ -1,0 +1,27 @@
+from typing import Any
+
+from numpy.typing import NDArray
+
+NAME: str
+SETS: tuple[str, ...]  # of instructions, that this processor has
+
+def integrate(
+    currents: NDArray[Any],
+    charge: int,
+    reset: int,
+    parameters: NDArray[Any],
+    words: NDArray[Any],
+    potentials: NDArray[Any],
+    /,
+) -> None: ...
+def convolve(
+    words: NDArray[Any],
+    weights: NDArray[Any],
+    bias: NDArray[Any],
+    bias_first: bool,
+    stride: tuple[int, int],
+    padding: tuple[int, int],
+    out: NDArray[Any],
+    /,
+) -> None: ...
+def use(name: str, /) -> None: ...

@@ -1,0 +1,46 @@
+/* What a processor's vectors are called. Included once for each instruction set, with LANES and TARGET defined.
+
+   VECTOR  LANES floats          MASK  a truth value for each                LOOSE  floats anywhere in memory
+   ABOVE   a > b                 BITS  a mask as the low bits of an integer
+   KEEP    m ? x : 0             DROP  m ? 0 : x                             FMA  a b + c, rounded once */
+
+#define GROUP 16             /* channels of a word */
+#define PER (GROUP / LANES)  /* vectors of a group */
+#define INLINE TARGET static inline __attribute__((always_inline))
+
+#if LANES == 16
+#define VECTOR vector16
+#define LOOSE loose16
+#define MASK __mmask16
+#define ABOVE(a, b) _mm512_cmp_ps_mask((__m512)(a), (__m512)(b), _CMP_GT_OQ)
+#define KEEP(m, x) ((VECTOR)_mm512_maskz_mov_ps(m, (__m512)(x)))
+#define DROP(m, x) ((VECTOR)_mm512_maskz_mov_ps((__mmask16)~(m), (__m512)(x)))
+#define BITS(m) ((uint32_t)(m))
+#define FMA(a, b, c) ((VECTOR)_mm512_fmadd_ps((__m512)(a), (__m512)(b), (__m512)(c)))
+#define NAME(function) function##_avx512
+#elif LANES == 8
+#define VECTOR vector8
+#define LOOSE loose8
+#define MASK __m256
+#define ABOVE(a, b) _mm256_cmp_ps((__m256)(a), (__m256)(b), _CMP_GT_OQ)
+#define KEEP(m, x) ((VECTOR)_mm256_and_ps(m, (__m256)(x)))
+#define DROP(m, x) ((VECTOR)_mm256_andnot_ps(m, (__m256)(x)))
+#define BITS(m) ((uint32_t)_mm256_movemask_ps(m))
+#define FMA(a, b, c) ((VECTOR)_mm256_fmadd_ps((__m256)(a), (__m256)(b), (__m256)(c)))
+#define NAME(function) function##_avx2
+#else
+#define VECTOR vector4
+#define LOOSE loose4
+#define MASK truth4
+#define ABOVE(a, b) ((truth4)((a) > (b)))
+#define KEEP(m, x) ((VECTOR)((m) & (truth4)(x)))
+#define DROP(m, x) ((VECTOR)(~(m) & (truth4)(x)))
+#define BITS(m) ((uint32_t)((m)[0] & 1) | ((m)[1] & 2) | ((m)[2] & 4) | ((m)[3] & 8))
+#define FMA(a, b, c) \
+    ((VECTOR){fmaf((a)[0], (b)[0], (c)[0]), fmaf((a)[1], (b)[1], (c)[1]), \
+              fmaf((a)[2], (b)[2], (c)[2]), fmaf((a)[3], (b)[3], (c)[3])})
+#define NAME(function) function##_plain
+#endif
+
+#define LOAD(place) ((VECTOR)*(const LOOSE *)(place))
+#define STORE(place, vector) (*(LOOSE *)(place) = (LOOSE)(vector))

@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tests.targets.spiking.kernels.conftest import COMPILED
+
+pytestmark = pytest.mark.skipif(COMPILED is None, reason="the C extension was not built")
+
+
+def good_neurons() -> dict[str, object]:
+    return {
+        "currents": np.zeros((1, 4, 20), np.float32),
+        "charge": 0,
+        "reset": 1,
+        "parameters": np.ones((5, 20), np.float32),
+        "words": np.zeros((3, 4, 2), np.uint16),
+        "potentials": np.zeros((3, 4, 20), np.float32),
+    }
+
+
+def good_convolution() -> dict[str, object]:
+    return {
+        "inputs": np.zeros((2, 6, 6, 2), np.uint16),
+        "weights": np.zeros((1, 2, 3, 3, 16, 32), np.float32),
+        "bias": np.zeros(32, np.float32),
+        "bias_first": True,
+        "stride": (1, 1),
+        "padding": (0, 0),
+        "out": np.zeros((2, 4, 4, 24), np.float32),
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "bad", "message"),
+    [
+        ("currents", np.zeros((2, 4, 20), np.float32), "one step or as many"),
+        ("currents", np.zeros((1, 4, 20)), "expected currents as 'f' of 3 dimensions; got 'd' of 3"),
+        ("currents", np.zeros((4, 20), np.float32), "got 'f' of 2"),
+        ("currents", np.zeros((1, 5, 20), np.float32), "words: expected"),
+        ("currents", np.zeros((1, 4, 40), np.float32)[..., ::2], "contiguous"),
+        ("charge", 5, "no such charge"),
+        ("charge", -1, "no such charge"),
+        ("reset", 7, "no such charge or reset"),
+        ("parameters", np.ones((4, 20), np.float32), "parameters: expected"),
+        ("parameters", np.ones((5, 1), np.float32), "parameters: expected"),
+        ("words", np.zeros((3, 4, 1), np.uint16), "words: expected"),
+        ("words", np.zeros((3, 4, 2), np.int16), "got 'h'"),
+        ("potentials", np.zeros((2, 4, 20), np.float32), "potentials: expected"),
+    ],
+)
+def test_neurons_that_do_not_fit(name, bad, message):
+    COMPILED.integrate(*good_neurons().values())
+    with pytest.raises((ValueError, BufferError), match=message):
+        COMPILED.integrate(*(good_neurons() | {name: bad}).values())
+
+
+@pytest.mark.parametrize(
+    ("name", "bad", "message"),
+    [
+        ("inputs", np.zeros((2, 6, 6, 2), np.int64), "expected inputs as 'f'"),
+        ("inputs", np.zeros((2, 6, 6, 1), np.uint16), "input channels"),
+        ("inputs", np.zeros((2, 6, 6, 3), np.uint16), "input channels"),
+        ("inputs", np.zeros((2, 6, 6, 33), np.float32), "input channels"),
+        ("inputs", np.zeros((2, 6, 0, 2), np.uint16), "expected some"),
+        ("inputs", np.zeros((1, 6, 6, 2), np.uint16), "out: expected"),
+        ("weights", np.zeros((1, 2, 3, 3, 16, 24), np.float32), "16, 32, 48 or 64"),
+        ("weights", np.zeros((1, 2, 3, 3, 16, 80), np.float32), "16, 32, 48 or 64"),
+        ("weights", np.zeros((1, 2, 7, 3, 16, 32), np.float32), "does not fit"),
+        ("weights", np.zeros((1, 2, 3, 3, 0, 32), np.float32), "expected some"),
+        ("bias", np.zeros(24, np.float32), "bias: expected"),
+        ("stride", (0, 1), "stride > 0"),
+        ("stride", (2, 1), "out: expected"),
+        ("padding", (-1, 0), "padding >= 0"),
+        ("padding", (2**31 - 1, 0), "out: expected|too large"),
+        ("out", np.zeros((2, 4, 4, 33), np.float32), "the channels that the weights have"),
+        ("out", np.zeros((2, 4, 5, 24), np.float32), "out: expected"),
+    ],
+)
+def test_convolutions_that_do_not_fit(name, bad, message):
+    COMPILED.convolve(*good_convolution().values())
+    with pytest.raises(ValueError, match=message):
+        COMPILED.convolve(*(good_convolution() | {name: bad}).values())
+
+
+def test_what_may_not_be_written_is_not_written():
+    arguments = good_convolution()
+    arguments["out"].flags.writeable = False
+    with pytest.raises((ValueError, BufferError)):
+        COMPILED.convolve(*arguments.values())
+
+
+def test_no_such_instructions():
+    with pytest.raises(ValueError, match="this processor has no SSE9"):
+        COMPILED.use("SSE9")
+
+
+def test_no_images_give_no_outputs():
+    arguments = good_convolution() | {
+        "inputs": np.zeros((0, 6, 6, 2), np.uint16),
+        "out": np.zeros((0, 4, 4, 24), np.float32),
+    }
+    COMPILED.convolve(*arguments.values())
