@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import json
+import warnings
 from collections.abc import Callable
 from enum import StrEnum
 from importlib.metadata import version
@@ -204,7 +205,8 @@ def _work(start: Callable[[Any], dict[str, Any]], out: Path, as_json: bool) -> N
     from mango.search.plan import resumable
 
     try:
-        with Live(error_console) as live:
+        with Live(error_console) as live, warnings.catch_warnings():
+            warnings.showwarning = lambda message, *_, **__: _warn(message)
             result = start(live)
     except KeyboardInterrupt:
         kept = f"every answer so far is kept; go on with `mango resume {out}`"
@@ -238,6 +240,10 @@ def _options(given: list[str]) -> dict[str, Any]:
         except (ValueError, SyntaxError):
             options[name] = value
     return options
+
+
+def _warn(message: Warning | str) -> None:
+    error_console.print(f"[bold yellow]warning:[/] {_escaped(str(message))}", soft_wrap=True)
 
 
 def _escaped(text: str) -> str:

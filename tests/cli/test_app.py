@@ -6,6 +6,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+import warnings
 from contextlib import closing
 
 import pytest
@@ -149,6 +150,17 @@ def test_the_way_on_is_told_only_where_there_is_one(tmp_path, monkeypatch):
     for folder in (single, several):
         ran = mango("resume", folder)
         assert (ran.exit_code, "damaged: event 0" in ran.stderr, "kept" in ran.stderr) == (2, True, False)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("ray_here")
+def test_a_warning_is_one_message(tmp_path):
+    with warnings.catch_warnings():
+        warnings.simplefilter("default")
+        ran = mango(*FIRST, "--workers", 3, "--out", tmp_path)
+    assert ran.exit_code == 0, ran.output
+    assert "warning: in ordered mode two batches of 10 trials are under way" in ran.stderr
+    assert "RuntimeWarning" not in ran.stderr
 
 
 def test_options_are_read_as_values():
