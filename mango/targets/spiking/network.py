@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,9 +24,10 @@ from mango.targets.spiking.copies import copied
 from mango.targets.spiking.engine import ROWS, Engine
 from mango.targets.spiking.graph import Graph, NotAGraph, trace
 from mango.targets.spiking.loop import OwnLoop, Watched
+from mango.targets.spiking.nir import DT, read_nir
 from mango.targets.spiking.packages import package_of
 from mango.targets.spiking.preprocess import Preprocess, checked_stimuli
-from mango.targets.spiking.readouts import Activity
+from mango.targets.spiking.readouts import OF_SPIKES, Activity
 
 PROBES = 4  # images in the check at load
 ROUNDING = 1e-5  # of a layer's largest current, the most that sums in another order may differ
@@ -56,7 +58,7 @@ class Check:
 
 
 class SpikingNetwork:
-    """A feed-forward spiking network of snnTorch, SpikingJelly or Norse, as it is.
+    """A feed-forward spiking network of snnTorch, SpikingJelly or Norse, as it is, or of a NIR file.
 
     The network is copied and put into eval mode. Where it can be written as a graph it is evaluated layer by layer over
     all steps, as soon as that was seen to give the spikes of the network's own loop; otherwise that loop serves, with a
@@ -130,6 +132,7 @@ class SpikingNetwork:
             own = self._loop.run(probes, self._loop.layers)
             self._loop.check_repeats(own)
             self.layers = {name: tuple(watched.spikes.shape[2:]) for name, watched in own.items()}
+            self._driven = {name for name, watched in own.items() if watched.currents.shape == watched.spikes.shape}
             self._neurons = {
                 name: self._package.neuron(self._network.get_submodule(name), shape)
                 for name, shape in self.layers.items()
@@ -158,6 +161,25 @@ class SpikingNetwork:
                 stacklevel=2,
             )
 
+    @classmethod
+    def from_nir(cls, path: str | Path, *, steps: int, dt: float = DT, **options: Any) -> SpikingNetwork:
+        """The network of a NIR file, see `mango.targets.spiking.nir`.
+
+        Args:
+            path: of the file.
+            steps: T.
+            dt: seconds of one step, in which the file's time constants are taken; exporters mostly write 1e-4.
+            options: as of `SpikingNetwork`; stimuli have by default the shape of the file's input.
+
+        Raises:
+            DataError: the file is missing or damaged.
+            InputError: a recurrent network, or one with a node that mango does not know.
+            OptionError: dt is longer than a time constant; the package nir is not installed.
+        """
+        network = read_nir(path, dt)
+        shape = {} if network.stimulus_shape is None else {"stimulus_shape": network.stimulus_shape}
+        return cls(network, steps=steps, **{**shape, **options})
+
     def __reduce__(self) -> tuple[object, ...]:
         """Traced and checked anew where it arrives, such as in a Ray worker."""
         return partial(SpikingNetwork, **self._options), (self._network,)
@@ -167,9 +189,28 @@ class SpikingNetwork:
         """Whether a stimulus is encoded at random, so that every evaluation needs a seed."""
         return self._encoder in encoders.STOCHASTIC
 
-    def spikes(self, layer: str) -> bool:
-        """Whether a layer gives spikes, rather than its potential as a leaky integrator does."""
-        return self._neurons[layer].spiking
+    def driven(self, layer: str) -> bool:
+        """Whether the input current of each neuron of a layer can be seen, and is not weighted inside the layer."""
+        return layer in self._driven
+
+    def check_readout(self, layer: str, readout: str) -> None:
+        """Tells whether the neurons of a layer can be read in some way.
+
+        Raises:
+            InputError: no.
+        """
+        neuron = self._neurons[layer]
+        if readout in OF_SPIKES and not neuron.spiking:
+            raise InputError(f"{layer} gives its potential and no spikes: read it as {layer}@membrane")
+        if readout == "current" and not self.driven(layer):
+            raise InputError(f"{layer} weights its input inside, where the currents of its neurons cannot be seen")
+        if readout == "membrane":
+            try:
+                neuron.without_reset()
+            except NotImplementedError as error:
+                raise InputError(
+                    f"the potential without reset of {layer} is not known to mango; read its current instead"
+                ) from error
 
     def read(
         self, stimuli: NDArray[np.float32], layer: str, index: Index, readout: str, seeds: encoders.Seeds = None
@@ -199,6 +240,8 @@ class SpikingNetwork:
         seeds: encoders.Seeds = None,
     ) -> list[NDArray[np.float64]]:
         """As `read`, several read-outs of one evaluation."""
+        for readout in readouts:
+            self.check_readout(layer, readout)
         images = checked_stimuli(stimuli, self.stimulus_shape)
         apart = self._engine is not None and all(neuron.alike for neuron in self._neurons.values())
         with reference(self.device):

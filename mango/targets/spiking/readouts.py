@@ -12,7 +12,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mango.errors import InputError
 from mango.targets.spiking import kernels
 from mango.targets.spiking.engine import integrate
 from mango.targets.spiking.kernels import Dynamics
@@ -55,7 +54,7 @@ class Activity:
         """A read-out of each neuron, ``(n, ...)``.
 
         Raises:
-            InputError: the package does not tell how the potential goes on without reset.
+            NotImplementedError: it is not known how the potential goes on without reset.
         """
         if readout == "current":
             return _sum(self.currents) / len(self.currents)
@@ -104,12 +103,7 @@ class Activity:
             potentials = np.empty((self.steps, *self._driven.shape[1:]), np.float32)
             kernels.integrate(self._driven, self.steps, self._dynamics.without_reset(), potentials=potentials)
             return self._shaped(_sum(torch.from_numpy(potentials))) / self.steps
-        try:
-            free = self.neuron.without_reset()
-        except NotImplementedError as error:
-            raise InputError(
-                "the potential without reset of such neurons is not known to mango; read their current instead"
-            ) from error
+        free = self.neuron.without_reset()
         free.reset()
         currents = self.currents.expand(self.steps, *self.currents.shape[1:])
         potential = _sum(free.step(current)[1] for current in currents) / self.steps

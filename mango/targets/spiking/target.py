@@ -33,7 +33,7 @@ class SpikingTarget:
 
     Raises:
         UnknownName: no such layer or read-out.
-        InputError: a unit out of range, the message says the range; spikes of a layer that gives none.
+        InputError: a unit out of range, the message says the range; a layer that cannot be read in this way.
     """
 
     def __init__(
@@ -48,8 +48,7 @@ class SpikingTarget:
             raise UnknownName("layer", layer, network.layers)
         if readout not in readouts.TABLE:
             raise UnknownName("read-out", readout, readouts.TABLE)
-        if readout in readouts.OF_SPIKES and not network.spikes(layer):
-            raise InputError(f"{layer} gives its potential and no spikes: read it as {layer}@membrane or @current")
+        network.check_readout(layer, readout)
         self.network, self.layer, self.readout = network, layer, readout
         self.batch_size = BATCH[network.device.type]
         self.unit = checked_index(layer, unit, network.layers[layer])
@@ -69,7 +68,8 @@ class SpikingTarget:
             TargetError: stimuli of another shape, not finite, or images that leave [0, 1].
             InputError: no seeds, where they are needed.
         """
-        wanted = (self.readout, "current") if self.readout in readouts.OF_SPIKES else (self.readout,)
+        ties = self.readout in readouts.OF_SPIKES and self.network.driven(self.layer)
+        wanted = (self.readout, "current") if ties else (self.readout,)
         answers = self.network.read_several(stimuli, self.layer, self.unit, wanted, seeds)
         means = [_mean(answer) for answer in answers]
         return (means[0], means[1]) if len(means) > 1 else means[0]

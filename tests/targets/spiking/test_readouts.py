@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Any
 
 import numpy as np
 import pytest
+import snntorch
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
@@ -157,17 +157,20 @@ def test_graded_spikes_count_with_their_size() -> None:
         assert np.array_equal(other, factor * one)
 
 
-def test_a_potential_that_is_not_known_says_what_to_read_instead() -> None:
-    class Unknown(SnnTorch):
-        def neuron(self, module: Any, shape: tuple[int, ...]) -> Any:
-            inner = super().neuron(module, shape)
-            inner.dynamics = None
-            inner.without_reset = self.refuse  # type: ignore[method-assign]
-            return inner
+def test_what_cannot_be_read_is_refused_at_once() -> None:
+    class Recurrent(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first = snntorch.RLeaky(beta=0.9, linear_features=4, init_hidden=True)
+            self.second = snntorch.SLSTM(4, 3, init_hidden=True)
 
-        def refuse(self) -> Any:
-            raise NotImplementedError
+        def forward(self, x: Tensor) -> Tensor:
+            answer: Tensor = self.second(self.first(x))
+            return answer
 
-    activity = Activity(Unknown().neuron(leaky(), (4,)), torch.zeros(1, 2, 4), STEPS)
-    with pytest.raises(InputError, match="read their current instead"):
-        activity.read("membrane")
+    network = SpikingNetwork(Recurrent(), steps=STEPS, stimulus_shape=(4,))
+    with pytest.raises(InputError, match=r"the potential without reset of first .* read its current instead"):
+        SpikingTarget(network, "first", readout="membrane")
+    with pytest.raises(InputError, match="second weights its input inside"):
+        SpikingTarget(network, "second", readout="current")
+    assert not isinstance(SpikingTarget(network, "second").respond(stimuli(2, (4,))), tuple)
