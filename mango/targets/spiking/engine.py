@@ -13,12 +13,14 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from mango.targets.spiking.graph import IMAGE, Graph, Node
 from mango.targets.spiking.narrow import narrowed
 from mango.targets.spiking.packages import Neuron
 from mango.targets.spiking.packed import Convolution, Packed
 
+ALIGNED = 16  # bytes
 ROWS = 4  # with fewer, matrix products round otherwise than with any larger number
 MEMORY = {"cpu": 64 * 2**20, "cuda": 2**30}  # bytes of one operation's output over all steps, which split the images
 
@@ -173,6 +175,10 @@ class Engine:
         if self._time_axis:
             answer = node.call(*self._laid_out(node, [value.expanded(steps) for value in given]))
             return _Value(answer) if _leads(answer, steps) else _Value(still=answer)
+        if steps > 1 and isinstance(node.module, nn.Linear) and (more := _misaligned(given[0].over_time)):
+            features, n = given[0].over_time, given[0].over_time.shape[1]
+            padded = _Value(F.pad(features, (0, 0) * (features.dim() - 2) + (0, more)))
+            return _Value(self._called(node, [padded]).over_time[:, :n])
         rows = steps * next(value.tensor.shape[1] for value in given if value.tensor is not None)
         answer = node.call(*self._laid_out(node, [value.folded(steps, rows) for value in given]))
         if not _leads(answer, rows):
@@ -235,6 +241,15 @@ def is_convolution(node: Node) -> bool:
 def _least(steps: int) -> int:
     """Images that make enough rows over so many steps."""
     return -(-ROWS // steps)
+
+
+def _misaligned(features: Tensor) -> int:
+    """Images that are missing until each step begins where memory is aligned, as it is in a loop over the steps.
+
+    Matrix products with few outputs round a row otherwise where it begins at an address that 16 does not divide.
+    """
+    n, size = features.shape[1], features[0, 0].numel() * features.element_size()
+    return next(more for more in range(ALIGNED) if (n + more) * size % ALIGNED == 0)
 
 
 def _split(plan: Sequence[Node]) -> tuple[list[Node], list[Node]]:
