@@ -12,10 +12,11 @@ from contextlib import contextmanager
 from mango.errors import InputError, OptionError
 from mango.evaluators.base import whole_number
 
-# Ray prints what its daemons report, such as a dead worker, to standard output, whatever `log_to_driver` says. Deaths
-# are handled here, and standard output is the user's. Ray reads this once, when it is imported.
+# Ray prints what its daemons report, such as a dead worker or many that live, to standard output, whatever
+# `log_to_driver` says. Deaths are handled here, and standard output is the user's. Ray reads this once, when imported.
 os.environ.setdefault(
-    "RAY_DEDUP_LOGS_SKIP_REGEX", "worker died or was killed|marked dead|[Rr]aylet|[Nn]ode .*(died|dead|terminated)"
+    "RAY_DEDUP_LOGS_SKIP_REGEX",
+    "worker died or was killed|worker processes have been|marked dead|[Rr]aylet|[Nn]ode .*(died|dead|terminated)",
 )
 import ray
 
@@ -62,7 +63,7 @@ def connect(address: str | None, workers: int) -> bool:
     if not here and address != "auto":
         _knock(address)
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nobody asked the user whether to send statistics
-    if here:  # Ray gives workers the lowest priority but four, and whatever else runs goes before them
+    if here:  # Ray would give workers almost the lowest priority, and whatever else runs would go before them
         os.environ.setdefault("RAY_worker_niceness", "0")
     own = {"num_cpus": workers, "object_store_memory": OBJECT_STORE, "include_dashboard": False}
     for left in reversed(range(STARTS if here else 1)):
