@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import sys
 import threading
 import traceback
@@ -42,14 +43,14 @@ class Evaluation:
         except MangoError as error:
             return Failure.of(error)
 
-    def evaluate(self, trials: list[Trial]) -> list[Result] | Failure:
-        """Results of one chunk; to be called once `ready` has answered."""
+    def evaluate(self, chunk: bytes) -> bytes:
+        """`packed` results of one chunk of packed trials, or a `Failure`; to be called once `ready` has answered."""
         if self._made is None:
             raise RuntimeError("evaluate() before ready()")
         try:
-            return evaluate(*self._made, trials, decoding=self._decoding)
+            return packed(evaluate(*self._made, unpacked(chunk), decoding=self._decoding))
         except MangoError as error:
-            return Failure.of(error)
+            return packed(Failure.of(error))
 
     def _make(self) -> tuple[Any, Any]:
         recipe = self._recipe
@@ -72,18 +73,18 @@ class ThreadedEvaluation(Evaluation):
 
     def __init__(self, recipe: Recipe, concurrency: int) -> None:
         super().__init__(recipe)
-        self._brought: SimpleQueue[tuple[int, list[Trial]]] = SimpleQueue()
-        self._done: SimpleQueue[tuple[int, list[Result] | Failure | Exception]] = SimpleQueue()
+        self._brought: SimpleQueue[tuple[int, bytes]] = SimpleQueue()
+        self._done: SimpleQueue[tuple[int, bytes | Exception]] = SimpleQueue()
         for _ in range(concurrency):
             threading.Thread(target=self._work, daemon=True).start()
 
-    def put(self, chunks: list[tuple[int, list[Trial]]]) -> None:
-        """Chunks, each with a number of its own, to be begun in this order; once `ready` has answered."""
+    def put(self, chunks: list[tuple[int, bytes]]) -> None:
+        """Packed chunks, each with a number of its own, to be begun in this order; once `ready` has answered."""
         for chunk in chunks:
             self._brought.put(chunk)
 
-    def take(self) -> list[tuple[int, list[Result] | Failure]]:
-        """Waits until something is done, and gives all that is."""
+    def take(self) -> list[tuple[int, bytes]]:
+        """Waits until something is done, and gives all that is, packed."""
         done = [self._done.get()]
         with suppress(Empty):
             while True:
@@ -97,9 +98,9 @@ class ThreadedEvaluation(Evaluation):
 
     def _work(self) -> None:
         while True:
-            number, trials = self._brought.get()
+            number, chunk = self._brought.get()
             try:
-                self._done.put((number, self.evaluate(trials)))
+                self._done.put((number, self.evaluate(chunk)))
             except Exception as error:  # not the target's, which `evaluate` has caught
                 self._done.put((number, error))
 
@@ -155,6 +156,16 @@ class Failure(NamedTuple):
         error = kind.__new__(kind, self.message)  # not __init__, whose arguments differ from class to class
         error.add_note(f"In a Ray worker:\n{self.trace}")
         return error
+
+
+def packed(thing: list[Trial] | list[Result] | Failure) -> bytes:
+    """What goes to a worker or comes back. Ray would pickle it too, but, for the sake of other classes, in Python."""
+    return pickle.dumps(thing)
+
+
+def unpacked(sent: bytes) -> Any:
+    """The inverse of `packed`."""
+    return pickle.loads(sent)
 
 
 def _sent(kind: str, thing: Any) -> str | list[Any]:

@@ -12,7 +12,7 @@ from typing import Any
 import ray
 from ray.exceptions import RayError
 
-from mango.evaluators.actor import TAKING, Failure, Ready
+from mango.evaluators.actor import TAKING, Failure, Ready, packed, unpacked
 from mango.evaluators.base import WorkerState
 from mango.trial import Result, Trial
 
@@ -107,7 +107,7 @@ class Worker:
 
     def hand(self, call: Call) -> None:
         """Gives it a call."""
-        call.key, call.since = self.actor.evaluate.remote(call.trials), time.monotonic()
+        call.key, call.since = self.actor.evaluate.remote(packed(call.trials)), time.monotonic()
         self.calls[call.key] = call
 
     def flush(self) -> None:
@@ -120,8 +120,10 @@ class Worker:
 
     def answered(self, ref: Any, answer: Any) -> Iterator[tuple[Call | None, Any]]:
         """What its head has come to: answers to calls, or to a check (None)."""
-        if ref == self._check or ref in self.calls:
-            yield self.calls.get(ref), answer
+        if ref == self._check:
+            yield None, answer
+        elif ref in self.calls:
+            yield self.calls[ref], unpacked(answer)
 
     def greet(self, answer: Ready | Failure) -> None:
         """It has answered the check; after a failure it takes no calls."""
@@ -167,7 +169,7 @@ class ThreadedWorker(Worker):
         super().__init__(number, make)
         self.slots = slots
         self._numbers = itertools.count()
-        self._unsent: list[tuple[int, list[Trial]]] = []
+        self._unsent: list[tuple[int, bytes]] = []
         self._taking: Any = None  # what it was asked for, until that is taken in
 
     def end(self) -> list[Call]:
@@ -178,7 +180,7 @@ class ThreadedWorker(Worker):
     def hand(self, call: Call) -> None:
         """Gives it a call, which `flush` sends."""
         call.key, call.since = next(self._numbers), time.monotonic()
-        self._unsent.append((call.key, call.trials))
+        self._unsent.append((call.key, packed(call.trials)))
         self.calls[call.key] = call
 
     def flush(self) -> None:
@@ -201,5 +203,5 @@ class ThreadedWorker(Worker):
             return
         for number, results in answer:
             if number in self.calls:  # else it was sent twice
-                yield self.calls[number], results
+                yield self.calls[number], unpacked(results)
         self._taking = None  # only now: Ctrl-C may repeat a step, but must not lose an answer
