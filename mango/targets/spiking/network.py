@@ -243,7 +243,7 @@ class SpikingNetwork:
         for readout in readouts:
             self.check_readout(layer, readout)
         images = checked_stimuli(stimuli, self.stimulus_shape)
-        apart = self._engine is not None and all(neuron.alike for neuron in self._neurons.values())
+        apart = all(neuron.alike for neuron in self._neurons.values())  # else there are matrix products within a step
         with reference(self.device):
             activity = self._activity(self._inputs(images, seeds, least=1 if apart else ROWS), layer, index)
             answers = [activity.read(readout)[: len(images)] for readout in readouts]

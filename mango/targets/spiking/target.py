@@ -29,7 +29,9 @@ class SpikingTarget:
 
     Attributes:
         name: ``LAYER/UNIT@READOUT``.
-        batch_size: stimuli that are best shown together; the values are the same for any number.
+        batch_size: stimuli that are best shown together. The values are the same for any number, but for the last bits
+            of currents that torch rounds by a row's place: from linear layers of one output, or of fewer than twelve
+            whose inputs are no multiple of four.
 
     Raises:
         UnknownName: no such layer or read-out.

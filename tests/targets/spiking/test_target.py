@@ -156,7 +156,10 @@ def expect_no_difference(target: SpikingTarget) -> None:
             assert np.array_equal(one, other), f"{target.name} in batches of {sizes}"
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+SLOW = {"wide", "own loop of convolutions"}
+
+
+@pytest.mark.parametrize("name", [pytest.param(n, marks=[pytest.mark.slow] if n in SLOW else []) for n in NETWORKS])
 def test_no_answer_depends_on_its_batch(name: str) -> None:
     make, options = NETWORKS[name]
     with warnings.catch_warnings():
