@@ -224,7 +224,8 @@ def integrate(neuron: Neuron, currents: Tensor, steps: int) -> Tensor:
     spikes = None
     with torch.autocast(currents.device.type, enabled=False):
         for t in range(steps):
-            spike, _ = neuron.step(currents[t if len(currents) > 1 else 0])
+            current = currents[t if len(currents) > 1 else 0]
+            spike, _ = neuron.step(current if neuron.alike else current.clone())  # aligned, for weights inside
             if spikes is None:
                 spikes = over_time(spike, steps)
             spikes[t] = spike

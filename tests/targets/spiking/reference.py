@@ -11,22 +11,25 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from mango.targets.spiking import SpikingNetwork
+from mango.targets.spiking import SpikingNetwork, arithmetic
 
 Trains = dict[str, tuple[Tensor, Tensor]]  # input currents and spikes of each layer, (steps, n, ...)
 Run = Callable[[nn.Module, Tensor, int], None]
 
 
 def own(network: nn.Module, images: NDArray[np.float32], steps: int, run: Run, kinds: tuple[type, ...]) -> Trains:
-    """Of every module of some kinds, over all steps of one run on a copy of the network."""
+    """Of every module of some kinds, over all steps of one run on a copy of the network, in one thread."""
     alone = copy.deepcopy(network).eval()
     seen: dict[str, tuple[list[Tensor], list[Tensor]]] = {}
     for name, module in alone.named_modules():
         if isinstance(module, kinds):
             seen[name] = ([], [])
             module.register_forward_hook(_noting(*seen[name]))
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # more would share out the rows of a matrix product, and round it otherwise
     with torch.no_grad():
         run(alone, torch.from_numpy(images), steps)
+    torch.set_num_threads(threads)
     return {
         name: (_over_time(currents, steps), _over_time(spikes, steps))
         for name, (currents, spikes) in seen.items()
@@ -36,7 +39,7 @@ def own(network: nn.Module, images: NDArray[np.float32], steps: int, run: Run, k
 
 def of_mango(network: SpikingNetwork, images: NDArray[np.float32], layer: str) -> tuple[Tensor, Tensor]:
     """The same of one layer, as mango evaluates it."""
-    with torch.inference_mode():
+    with torch.inference_mode(), arithmetic.reference(network.device):
         activity = network._activity(network._inputs(torch.from_numpy(images), None), layer, ())
         return activity.currents.expand(network.steps, *activity.currents.shape[1:]), activity.spikes
 
