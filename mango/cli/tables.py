@@ -14,6 +14,13 @@ from mango.analysis.findings import number
 from mango.errors import WeightsError
 
 SPIKING = "snn-cifar10"
+OWN = {
+    "generators": {"module:factory": "your own, a function without arguments"},
+    "targets": {
+        "module:factory": "your own, a function without arguments",
+        "module:factory:LAYER/UNIT@READOUT": "a unit of your own network, where it returns a SpikingNetwork",
+    },
+}
 
 
 def print_standing(found: Mapping[str, Any], folder: Path) -> None:
@@ -54,22 +61,26 @@ def names(table: str) -> dict[str, Any]:
     from mango.targets import TABLE as TARGETS
 
     found = {name: summary for name, (_, summary) in TARGETS.items()}
-    return {**found, SPIKING: {"summary": found[SPIKING], "layers": _layers()}}
+    from mango.targets.spiking.kernels import active
+
+    return {**found, SPIKING: {"summary": found[SPIKING], "layers": _layers(), "kernels": active()}}
 
 
 def print_names(tables: Mapping[str, Mapping[str, Any]]) -> None:
-    """The tables, with silent and saturated units of the spiking network below."""
-    console = Console(highlight=False)
+    """The tables, with silent and saturated units of the zoo's spiking network below, and what computes such ones."""
+    console = Console(highlight=False, emoji=False)  # :factory: is one
     for title, rows in tables.items():
         table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, show_header=False)
         table.add_column(style="cyan", no_wrap=True)
         table.add_column()
         for name, what in rows.items():
             table.add_row(name, what["summary"] if isinstance(what, dict) else what)
-        table.add_row("module:factory", "your own, a function without arguments") if title != "optimizers" else None
+        for name, what in OWN.get(title, {}).items():
+            table.add_row(name, what)
         console.print(table)
         if title == "targets":
             _print_layers(console, rows[SPIKING]["layers"])
+            console.print(f"kernels of spiking networks: {rows[SPIKING]['kernels']}")
 
 
 def spans(numbers: Sequence[int]) -> str:
@@ -116,7 +127,7 @@ def _print_several(console: Console, found: Mapping[str, Any], folder: Path) -> 
 
 def _layers() -> dict[str, dict[str, Any]] | str:
     """Units of each layer of the spiking network; a text where its weights are missing."""
-    from mango.targets.spiking.cifar10 import units_of_note
+    from mango.targets.spiking.nature import units_of_note
 
     try:
         return units_of_note()

@@ -1,4 +1,7 @@
 import json
+import os
+import subprocess
+import sys
 
 import pytest
 from typer.testing import CliRunner
@@ -8,6 +11,7 @@ from mango.errors import WeightsError
 from mango.generators import TABLE as GENERATORS
 from mango.optimizers import TABLE as OPTIMIZERS
 from mango.targets import TABLE as TARGETS
+from mango.targets.spiking.kernels import active
 
 LAYERS = {
     "lif1": {"units": 64, "silent": [3, 17, 18, 19], "saturated": []},
@@ -27,20 +31,39 @@ def test_every_optimizer_is_listed():
 
 
 def test_silent_and_saturated_units_are_marked(monkeypatch):
-    monkeypatch.setattr("mango.targets.spiking.cifar10.units_of_note", lambda: LAYERS)
+    monkeypatch.setattr("mango.targets.spiking.nature.units_of_note", lambda: LAYERS)
     ran = CliRunner().invoke(app, ["list", "targets"], env={"COLUMNS": "120"})
     assert ran.exit_code == 0
     assert all(name in ran.stdout for name in TARGETS)
     assert "3, 17-19" in ran.stdout
     assert "0-63" in ran.stdout
-    assert json.loads(CliRunner().invoke(app, ["list", "targets", "--json"]).stdout)["targets"]["snn-cifar10"]["layers"]
+    assert "module:factory:LAYER/UNIT@READOUT" in ran.stdout
+    listed = json.loads(CliRunner().invoke(app, ["list", "targets", "--json"]).stdout)["targets"]["snn-cifar10"]
+    assert listed["layers"] == LAYERS
+    assert f"kernels of spiking networks: {listed['kernels']}" in ran.stdout
+    assert listed["kernels"] == active()
+
+
+def test_the_kernels_that_were_asked_for_are_named():
+    asked = {**os.environ, "MANGO_KERNELS": "numba"}
+    command = [sys.executable, "-c", "from mango.cli import app; app()", "list", "targets"]
+    ran = subprocess.run(command, capture_output=True, text=True, env=asked)
+    assert ran.returncode == 0
+    assert "kernels of spiking networks: numba" in ran.stdout
+
+
+def test_lists_load_no_torch():
+    code = "import sys\nfrom mango.cli.tables import names\n[names(t) for t in ('optimizers', 'generators', 'targets')]"
+    ran = subprocess.run([sys.executable, "-c", f"{code}\nprint(*sys.modules)"], capture_output=True, text=True)
+    assert ran.returncode == 0
+    assert not {"torch", "snntorch", "ray"} & set(ran.stdout.split())
 
 
 def test_missing_weights_do_not_hide_the_other_targets(monkeypatch):
     def missing():
         raise WeightsError("the card cannot be read")
 
-    monkeypatch.setattr("mango.targets.spiking.cifar10.units_of_note", missing)
+    monkeypatch.setattr("mango.targets.spiking.nature.units_of_note", missing)
     ran = CliRunner().invoke(app, ["list", "targets"])
     assert ran.exit_code == 0
     assert "the card cannot be read" in ran.stdout

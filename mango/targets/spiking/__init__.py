@@ -1,7 +1,30 @@
-"""Units of spiking networks as targets: any feed-forward network of snnTorch, SpikingJelly or Norse, and the zoo's."""
+"""Units of spiking networks as targets: any feed-forward network of snnTorch, SpikingJelly or Norse, and the zoo's.
 
-from mango.targets.spiking.network import Check, SpikingNetwork
-from mango.targets.spiking.preprocess import Preprocess
-from mango.targets.spiking.target import SpikingTarget, parse_place
+The names below load torch when they are first used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mango.targets.spiking.network import Check, SpikingNetwork
+    from mango.targets.spiking.preprocess import Preprocess
+    from mango.targets.spiking.target import SpikingTarget, parse_place
 
 __all__ = ["Check", "Preprocess", "SpikingNetwork", "SpikingTarget", "parse_place"]
+
+_MODULES = {
+    "Check": "network",
+    "Preprocess": "preprocess",
+    "SpikingNetwork": "network",
+    "SpikingTarget": "target",
+    "parse_place": "target",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)

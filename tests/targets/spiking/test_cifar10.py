@@ -11,7 +11,8 @@ from mango.errors import InputError, MangoError, TargetError, UnknownName
 from mango.networks.spiking import SpikingConvNet
 from mango.targets import make_target
 from mango.targets.spiking import readouts
-from mango.targets.spiking.cifar10 import LAYERS, PREPROCESS, STEPS, Cifar10Unit, network, units_of_note
+from mango.targets.spiking.cifar10 import PREPROCESS, Cifar10Unit, network
+from mango.targets.spiking.nature import LAYERS, STEPS, units_of_note
 from mango.testing import check_target
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (12, 3, 32, 32)).astype(np.float32) / np.float32(255)

@@ -11,16 +11,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import product
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
-from torch import Tensor
 
 from mango.errors import InputError
 from mango.targets.spiking.kernels.backend import kernels
 from mango.targets.spiking.kernels.trains import LANES, expect, groups_of, pack
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 LINE = 16  # floats of a line of the cache
 WIDEST = 4  # groups of 16 output channels whose sums are held in registers
@@ -139,6 +140,9 @@ def order_of(
         images: in a batch; torch may add otherwise for one image.
         channels_last: whether torch is given its input so.
     """
+    import torch  # here alone: the kernels themselves do without
+    import torch.nn.functional as F
+
     inputs = weight.shape[1]
     weights, biases = weight.numpy(), None if bias is None else bias.numpy()
     layout = torch.channels_last if channels_last else torch.contiguous_format
