@@ -20,7 +20,8 @@ def test_smoke(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     main(["--smoke", "--out", str(tmp_path)])
     printed = capsys.readouterr().out
     assert "| mango, numba kernels |" in printed
-    assert "| fc | random | 4 |" in printed
+    assert "| mango: natural, generated, random |" in printed
+    assert "| fc | 4 |" in printed
     searched = json.loads((tmp_path / "search.json").read_text())
     assert [row["equal_trials"] for row in searched["rows"].values()][:2] == [40, 40]
     timed = json.loads((tmp_path / "speed-fc.json").read_text())

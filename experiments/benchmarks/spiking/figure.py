@@ -11,6 +11,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
 
 from experiments.benchmarks.spiking import exact, report, speed
 from mango.analysis.figures import DPI, LIGHT
@@ -74,8 +75,9 @@ def exact_png(flipped: Sequence[dict[str, Any]]) -> bytes:
         kind = measured["kind"]
         axes.scatter(own, place, s=70, facecolors="none", edgecolors=colour, label=f"{kind}: loop by itself", **style)
         axes.scatter(ours, place, s=22, color=colour, label=f"{kind}: mango", linewidths=0, **style)
-    axes.set_xscale("symlog", linthresh=0.01)
-    axes.set_xlim(-0.002, None)
+    axes.set_xscale("symlog", linthresh=0.1)
+    axes.set_xlim(-0.03, None)
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
     _rows(axes, names)
     handles = dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
     figure.legend(handles.values(), handles.keys(), loc="lower center", ncol=3, frameon=False, fontsize=8,
@@ -84,9 +86,9 @@ def exact_png(flipped: Sequence[dict[str, Any]]) -> bytes:
 
 
 def _figure(rows: int, title: str) -> tuple[Figure, Axes]:
-    height = 1.9 + 0.42 * rows
+    height = 1.8 + 0.42 * rows
     figure = Figure(figsize=(8.4, height), dpi=DPI, facecolor=LIGHT.paper)
-    bottom = 1.25 / height
+    bottom = 1.15 / height
     axes = figure.add_axes((0.17, bottom, 0.79, 1 - bottom - 0.55 / height), facecolor=LIGHT.paper)
     figure.text(0.02, 1 - 0.3 / height, title, fontsize=10.5, weight="bold", color=LIGHT.ink, va="center")
     return figure, axes

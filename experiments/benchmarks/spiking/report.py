@@ -126,19 +126,21 @@ def verdict(timed: Sequence[dict[str, Any]]) -> str:
 
 
 def flips_table(flipped: Sequence[dict[str, Any]]) -> str:
-    """Flips per million of each layer."""
-    lines = [
-        "| network | images | layer | spikes, % | mango | loop against itself (worst batch) |",
-        "|---|---|---|---|---|---|",
-    ]
+    """Flips per million of each layer, on the three kinds of images."""
+    kinds = list(images.KINDS)
+    found: dict[tuple[str, str], dict[str, Any]] = {}
     for measured in flipped:
         for row in measured["rows"]:
-            share = 100 * row["spikes"] / row["compared"]
-            ours = exact.per_million(row["mango"], row["compared"])
-            lines.append(
-                f"| {measured['network']} | {measured['kind']} | {row['layer']} | {share:.1f} | {ours:.3g} "
-                f"| {exact.worst(row):.3g} |"
-            )
+            found.setdefault((measured["network"], row["layer"]), {})[measured["kind"]] = row
+    lines = [
+        f"| network | layer | spikes, % | mango: {', '.join(kinds)} | loop against itself, worst batch size |",
+        "|---|---|---|---|---|",
+    ]
+    for (network, layer), rows in found.items():
+        shares = [f"{100 * rows[k]['spikes'] / rows[k]['compared']:.1f}" if k in rows else "-" for k in kinds]
+        ours = [_flips(exact.per_million(rows[k]["mango"], rows[k]["compared"])) if k in rows else "-" for k in kinds]
+        own = [_flips(exact.worst(rows[k])) if k in rows else "-" for k in kinds]
+        lines.append(f"| {network} | {layer} | {', '.join(shares)} | {', '.join(ours)} | {', '.join(own)} |")
     return "\n".join(lines)
 
 
@@ -161,6 +163,10 @@ def exact_verdict(flipped: Sequence[dict[str, Any]]) -> str:
 def _speed(row: dict[str, Any]) -> str:
     digits = 0 if row["per_s"] >= 100 else 1
     return f"{row['per_s']:.{digits}f} ({row['least']:.{digits}f} to {row['most']:.{digits}f})"
+
+
+def _flips(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.2g}"
 
 
 def _times(value: float | None) -> str:
