@@ -28,7 +28,8 @@ _NOT_IN_PLACE: dict[Any, Any] = {  # ``out += identity`` must not write to what 
 }
 _PARTS = (operator.setitem, "__setitem__")  # write a part of what they are given
 _ZEROS = (torch.zeros, torch.zeros_like, "new_zeros")
-_KEEP_VALUES = ("to", "clone", "detach", "float", "contiguous", "requires_grad_")
+_KEEP_VALUES = ("clone", "contiguous", "detach", "detach_", "requires_grad_")
+_KEEP_ZERO = (*_KEEP_VALUES, "to", "float")
 
 
 @dataclass(frozen=True)
@@ -208,9 +209,10 @@ class _Reader:
             raise NotAGraph(f"{name} is given its state by each call")
         if step == 0:
             if not all(_is_zero(state, self._network) for state in given):
-                raise NotAGraph(f"{name} does not start from zero")
+                raise NotAGraph(f"{name} starts from a state that is not known to be zero")
             return
-        places = [state.args[1] if _is_item(state) and state.args[0] is calls[step - 1] else -1 for state in given]
+        kept = [_unchanged(state) for state in given]
+        places = [state.args[1] if _is_item(state) and state.args[0] is calls[step - 1] else -1 for state in kept]
         if -1 in places or places != sorted(set(places)):
             raise NotAGraph(f"{name} is given another state than the one that it returned (recurrence)")
 
@@ -313,4 +315,9 @@ def _is_zero(state: Any, network: nn.Module) -> bool:
         return isinstance(value, Tensor) and not bool(value.any())
     if state.target in _ZEROS:
         return True
-    return state.target in _KEEP_VALUES and _is_zero(state.args[0], network)
+    return state.target in _KEEP_ZERO and _is_zero(state.args[0], network)
+
+
+def _unchanged(state: Any) -> Any:
+    """What a state is a copy of."""
+    return _unchanged(state.args[0]) if isinstance(state, fx.Node) and state.target in _KEEP_VALUES else state
