@@ -55,7 +55,7 @@ def test_what_is_feed_forward_is_evaluated_over_all_steps(name: str) -> None:
     [
         ("feedback", "feeds a neuron of another step"),
         ("membrane", "uses the state of lif1"),
-        ("changed_state", "a state that is not known to be zero"),
+        ("changed_state", "another state than the one that it returned"),
         ("waning", "its steps differ"),
         ("deciding", "cannot be traced"),
         ("remembering", "goes on from what an earlier one left"),
