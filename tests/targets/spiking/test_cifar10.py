@@ -120,6 +120,24 @@ def test_nature_is_known_for_every_unit() -> None:
     assert -(STEPS + 1) <= neuron["natural_maximum"] <= -1
 
 
+def test_nature_of_counts_and_of_places() -> None:
+    rate, count, place, whole = (
+        make_target(f"snn-cifar10:{unit}").summary  # type: ignore[attr-defined]
+        for unit in ("lif2/17", "lif2/17@count", "lif2/*,3,4", "lif2/*")
+    )
+    assert count["natural_maximum"] == STEPS * rate["natural_maximum"] > 0
+    assert count["silent_share"] == rate["silent_share"]
+    assert place == whole == {}
+
+
+def test_a_recording_of_channels_and_neurons() -> None:
+    target = make_target("snn-cifar10:lif3/0")
+    recorded = target.record(IMAGES, [4, (4, 1, 3)])  # type: ignore[attr-defined]
+    for column, unit in zip(recorded.T, ("4", "4,1,3"), strict=True):
+        assert (column == np.asarray(make_target(f"snn-cifar10:lif3/{unit}").respond(IMAGES)[0])).all()
+    assert target.record(IMAGES).shape == (len(IMAGES), 256)  # type: ignore[attr-defined]
+
+
 def test_units_of_note() -> None:
     notes = units_of_note()
     assert list(notes) == list(LAYERS)
