@@ -30,11 +30,14 @@ def test_ways_are_timed_in_turn_and_compared() -> None:
 
     def way(name: str, *values: float) -> list[Result]:
         called.append(name)
-        return [Result(number, 1, (value,)) for number, value in enumerate(values)]
+        return [Result(number, 1, (value,), seconds=0.25) for number, value in enumerate(values)]
 
     taken = repeats.seconds({"a": lambda: way("a", 1.0, 2.0), "b": lambda: way("b", 1.0, 2.0)}, 2)
     assert called == ["b", "a", "a", "b", "b", "a"]
-    assert {name: len(some) for name, some in taken.items()} == {"a": 2, "b": 2}
+    assert {name: (len(some.wall), some.target) for name, some in taken.items()} == {
+        "a": (2, [0.5] * 2),
+        "b": (2, [0.5] * 2),
+    }
     with pytest.raises(RuntimeError, match="b and a gave different values"):
         repeats.seconds({"a": lambda: way("a", 1.0), "b": lambda: way("b", 2.0)}, 1)
     assert repeats.seconds({"a": lambda: way("a", 1.0), "b": lambda: way("b")}, 1), "one that gives nothing to compare"

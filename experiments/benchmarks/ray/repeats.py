@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -13,13 +13,20 @@ from mango.trial import Result
 Ways = Mapping[str, Callable[[], list[Result]]]
 
 
-def seconds(ways: Ways, repeats: int) -> dict[str, list[float]]:
-    """Wall-clock seconds of each way in each repeat, after one that is not counted.
+class Taken(NamedTuple):
+    """Seconds of each repeat: on the clock, and within evaluations, summed over all workers."""
+
+    wall: list[float]
+    target: list[float]
+
+
+def seconds(ways: Ways, repeats: int) -> dict[str, Taken]:
+    """Of each way, after one repeat that is not counted.
 
     Raises:
         RuntimeError: a way gave other values than the first; one that gives none is not compared.
     """
-    taken: dict[str, list[float]] = {name: [] for name in ways}
+    taken = {name: Taken([], []) for name in ways}
     names = list(ways)
     for repeat in range(repeats + 1):
         values = {}
@@ -27,7 +34,8 @@ def seconds(ways: Ways, repeats: int) -> dict[str, list[float]]:
             start = time.perf_counter()
             results = ways[name]()
             if repeat:
-                taken[name].append(time.perf_counter() - start)
+                taken[name].wall.append(time.perf_counter() - start)
+                taken[name].target.append(sum(result.seconds for result in results))
             values[name] = [(r.number, r.values) for r in sorted(results, key=lambda r: r.number)]
         for name in names[1:]:
             if values[name] and values[name] != values[names[0]]:

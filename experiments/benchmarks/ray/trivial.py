@@ -39,7 +39,7 @@ def measure(
                 EXECUTOR: lambda: futures(cut),  # noqa: B023
             }
             taken = seconds(ways, repeats)
-        each = {name: [1e6 * s / len(asked) for s in some] for name, some in taken.items()}
+        each = {name: [1e6 * s / len(asked) for s in some.wall] for name, some in taken.items()}
         rows.append({"size": size, "evaluations": len(asked), "microseconds": each})
     return {"workers": workers, "rows": rows}
 

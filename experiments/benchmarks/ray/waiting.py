@@ -55,8 +55,8 @@ def measure(*, repeats: int = 11, rounds: int = 20, many: bool = True) -> dict[s
     return {
         "evaluations": len(asked),
         "ideal_s": ideal,
-        "seconds": taken,
-        "shares": {name: spread([ideal / s for s in some]) for name, some in taken.items()},
+        "seconds": {name: some.wall for name, some in taken.items()},
+        "shares": {name: spread([ideal / s for s in some.wall]) for name, some in taken.items()},
     }
 
 
