@@ -12,7 +12,7 @@ import math
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from mango.charts import Chart
 from mango.optimizers.base import Ids, Learned, Optimizer, State, merit
@@ -32,18 +32,9 @@ class Auto(Optimizer):
 
     SUMMARY: ClassVar[str] = "the best that was measured for the kind of space; needs no tuning"
 
-    def __init__(
-        self,
-        space: SearchSpace,
-        *,
-        seed: int,
-        chart: Chart | str | None = None,
-        natural: ArrayLike | None = None,
-        budget: int | None = None,
-        **options: Any,
-    ) -> None:
-        super().__init__(space, seed=seed, natural=natural, budget=budget, **options)
-        common: dict[str, Any] = {"natural": self.natural, "budget": budget}
+    def __init__(self, space: SearchSpace, *, seed: int, chart: Chart | str | None = None, **settings: Any) -> None:
+        super().__init__(space, seed=seed, **settings)
+        common: dict[str, Any] = {"natural": self.natural, "budget": self.budget}
         self._arms: dict[str, Optimizer] = {}
         for name, coordinates in self._charts(chart).items():
             diagonal = coordinates is None and space.dim >= MANY
@@ -105,8 +96,8 @@ class Auto(Optimizer):
         for name, arm in self._arms.items():
             own = np.array([owner == name for owner, _ in owners], np.bool_)
             numbers = np.array([number for owner, number in owners if owner == name], np.int64)
-            for value, key in zip(batch.values[own].tolist(), batch.keys[own].tolist(), strict=True):
-                self._peaks[name] = max(self._peaks[name], merit(value, key))
+            answers = map(merit, batch.values[own].tolist(), batch.keys[own].tolist())
+            self._peaks[name] = max([self._peaks[name], *answers])
             arm.tell(numbers, batch.values[own], keys=batch.keys[own], errors=batch.errors[own])
             self._show(arm, batch, ~own)
 

@@ -43,7 +43,6 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from mango.charts import Chart
 from mango.errors import InputError, OptionError
@@ -76,25 +75,16 @@ class CMA(Optimizer):
     OPTIONS: ClassVar[Mapping[str, Any]] = {"diagonal": False, "popsize": None, "step": None}
     SUMMARY: ClassVar[str] = "CMA-ES with restarts; the standard on continuous axes and charts"
 
-    def __init__(
-        self,
-        space: SearchSpace,
-        *,
-        seed: int,
-        chart: Chart | str | None = None,
-        natural: ArrayLike | None = None,
-        budget: int | None = None,
-        **options: Any,
-    ) -> None:
+    def __init__(self, space: SearchSpace, *, chart: Chart | str | None = None, **settings: Any) -> None:
         if chart is None and not space.is_box:
             chart = relaxed(space)
-            if chart is None or (space.embedding is not None and not options.get("diagonal")):
+            if chart is None or (space.embedding is not None and not settings.get("diagonal")):
                 advice = ", or use cma-diagonal" if chart is not None else ""
                 raise InputError(
                     "cma needs continuous axes or ordered grids; this space has labels: "
                     f"give it a chart, such as chart='frequencies:64'{advice}"
                 )
-        super().__init__(space, seed=seed, chart=chart, natural=natural, budget=budget, **options)
+        super().__init__(space, chart=chart, **settings)
         self._diagonal, popsize, step = (self.options[name] for name in ("diagonal", "popsize", "step"))
         dim = self.domain.dim
         if not isinstance(self._diagonal, bool):
@@ -135,8 +125,7 @@ class CMA(Optimizer):
 
     def _learn(self, batch: Learned) -> None:
         taken = self._generation.add(batch)
-        for value, key in zip(taken.values.tolist(), taken.keys.tolist(), strict=True):
-            self._peak = max(self._peak, merit(value, key))
+        self._peak = max([self._peak, *map(merit, taken.values.tolist(), taken.keys.tolist())])
         if self._generation.complete(self._popsize, self._open):
             self._close()
 

@@ -101,8 +101,7 @@ class SphereCMA(Optimizer):
 
     def _learn(self, batch: Learned) -> None:
         taken = self._generation.add(batch)
-        for value, key in zip(taken.values.tolist(), taken.keys.tolist(), strict=True):
-            self._peak = max(self._peak, merit(value, key))
+        self._peak = max([self._peak, *map(merit, taken.values.tolist(), taken.keys.tolist())])
         if self._generation.complete(self._popsize, self._open):
             self._close()
 

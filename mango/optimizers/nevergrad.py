@@ -27,9 +27,8 @@ from contextlib import contextmanager, suppress
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from mango.charts import Chart
 from mango.errors import InputError, OptionError, UnknownName
 from mango.optimizers.base import Ids, Learned, Optimizer, State
 from mango.space import Codes, SearchSpace
@@ -56,17 +55,8 @@ class Nevergrad(Optimizer):
     OPTIONS: ClassVar[Mapping[str, Any]] = {"method": "", "workers": 20}
     SUMMARY: ClassVar[str] = "any of Nevergrad's optimizers by its name, as in nevergrad:NGOpt"
 
-    def __init__(
-        self,
-        space: SearchSpace,
-        *,
-        seed: int,
-        chart: Chart | str | None = None,
-        natural: ArrayLike | None = None,
-        budget: int | None = None,
-        **options: Any,
-    ) -> None:
-        super().__init__(space, seed=seed, chart=chart, natural=natural, budget=budget, **options)
+    def __init__(self, space: SearchSpace, **settings: Any) -> None:
+        super().__init__(space, **settings)
         self._method, self._workers = self.options["method"], self.options["workers"]
         if not isinstance(self._method, str) or not self._method:
             raise OptionError("nevergrad needs the name of a method behind a colon, such as nevergrad:NGOpt")
