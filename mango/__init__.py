@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from mango.space import SearchSpace
     from mango.study import Study, run, verify
     from mango.targets import make_target
+    from mango.targets.spiking import Preprocess, SpikingNetwork
     from mango.trial import Result, Trial, TrialRecord, TrialState
 
     __version__: str
@@ -52,10 +53,12 @@ __all__ = [
     "LocalEvaluator",
     "MangoError",
     "OptionError",
+    "Preprocess",
     "RayEvaluator",
     "ReplayError",
     "Result",
     "SearchSpace",
+    "SpikingNetwork",
     "StorageError",
     "Study",
     "StudyError",
@@ -84,10 +87,12 @@ _MODULES = {
     "LocalEvaluator": "evaluators",
     "MangoError": "errors",
     "OptionError": "errors",
+    "Preprocess": "targets.spiking",
     "RayEvaluator": "evaluators",
     "ReplayError": "errors",
     "Result": "trial",
     "SearchSpace": "space",
+    "SpikingNetwork": "targets.spiking",
     "StorageError": "errors",
     "Study": "study",
     "StudyError": "errors",

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from importlib import import_module
 from pathlib import Path
+from traceback import extract_tb
 from typing import Any
 
-from mango.errors import InputError, UnknownName
+from mango.errors import InputError, MangoError, UnknownName
 
 
-def build_from_factory(kind: str, spec: str, method: str, known: Iterable[str]) -> Any:
+def build_from_factory(
+    kind: str,
+    spec: str,
+    method: str,
+    known: Iterable[str],
+    advice: Callable[[Any], str] = lambda built: "",  # noqa: ARG005
+) -> Any:
     """Calls the factory that ``"package.module:factory"`` names; the current folder is searched too.
 
     Args:
@@ -19,10 +26,11 @@ def build_from_factory(kind: str, spec: str, method: str, known: Iterable[str]) 
         spec: ``module:factory``.
         method: what the object must be able to do, ``"decode"`` or ``"respond"``.
         known: names that the user may have meant instead.
+        advice: what to say to a user whose factory built something else.
 
     Raises:
         UnknownName: no such module or factory.
-        InputError: the factory built something else.
+        InputError: the factory raised, or built something else.
     """
     module_name, _, factory_name = spec.partition(":")
     if not factory_name or not all(part.isidentifier() for part in module_name.split(".")):
@@ -38,7 +46,15 @@ def build_from_factory(kind: str, spec: str, method: str, known: Iterable[str]) 
     factory = getattr(module, factory_name, None)
     if not callable(factory):
         raise UnknownName(f"{kind} factory in {module_name}", factory_name, [n for n in dir(module) if n[0] != "_"])
-    built = factory()
+    try:
+        built = factory()
+    except MangoError:
+        raise
+    except Exception as error:
+        lines = [frame for frame in extract_tb(error.__traceback__) if frame.filename == module.__file__]
+        place = f" ({Path(lines[-1].filename).name}, line {lines[-1].lineno})" if lines else ""
+        raise InputError(f"{spec} raised {type(error).__name__}: {error}{place}") from error
     if not callable(getattr(built, method, None)):
-        raise InputError(f"{spec} must return a {kind} with a method {method}(...); it returned {type(built).__name__}")
+        came = f"it returned {type(built).__name__}{advice(built)}"
+        raise InputError(f"{spec} must return a {kind} with a method {method}(...); {came}")
     return built

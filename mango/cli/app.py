@@ -21,7 +21,7 @@ from typer.core import TyperGroup
 
 from mango.errors import MangoError, OptionError, ReplayError, StudyError
 
-error_console = Console(stderr=True, highlight=False)
+error_console = Console(stderr=True, highlight=False, emoji=False)  # in module:factory:LAYER is one
 
 
 class _Group(TyperGroup):

@@ -25,7 +25,7 @@ OWN = {
 
 def print_standing(found: Mapping[str, Any], folder: Path) -> None:
     """One search in lines, several in a table."""
-    console = Console(highlight=False)
+    console = Console(highlight=False, emoji=False)
     if "searches" in found:
         _print_several(console, found, folder)
         return

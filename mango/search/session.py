@@ -129,10 +129,15 @@ def _made(plan: Mapping[str, Settings]) -> Any:
     if first.probes and not hasattr(generator, "natural"):
         raise InputError(f"probes are natural codes, which the generator {first.generator!r} does not have")
     for target in {one.target: None for one in plan.values()}:
-        make_target(target)
+        _expect_shape(getattr(make_target(target), "stimulus_shape", None), target, generator.stimulus_shape)
     if first.data is not None:
         load_gallery(first.data)
     return generator
+
+
+def _expect_shape(wanted: Sequence[int] | None, target: str, given: Sequence[int]) -> None:
+    if wanted is not None and tuple(wanted) != tuple(given):
+        raise InputError(f"{target} is shown stimuli of shape {tuple(wanted)}; the generator makes {tuple(given)}")
 
 
 def _work(

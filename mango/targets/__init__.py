@@ -34,7 +34,8 @@ class Target(Protocol):
     """Answers stimuli; it needs no gradient.
 
     Optional: ``record(stimuli) -> (n, units)`` for all units of the layer, ``summary``, a dict of what natural images
-    do to it (``natural_maximum natural_p999 natural_median silent_share``); ``stochastic``, True where it needs seeds.
+    do to it (``natural_maximum natural_p999 natural_median silent_share``); ``stochastic``, True where it needs seeds;
+    ``stimulus_shape``, of the stimuli that it takes.
     """
 
     def respond(
@@ -75,5 +76,14 @@ def make_target(spec: str | nn.Module | SpikingNetwork, **options: Any) -> Targe
         from mango.targets.spiking.make import of_factory
 
         return of_factory(f"{family}:{factory_name}", place, TABLE)
-    built: Target = build_from_factory("target", spec, "respond", TABLE)
+    built: Target = build_from_factory("target", spec, "respond", TABLE, lambda built: advice(built, spec))
     return built
+
+
+def advice(built: Any, spec: str) -> str:
+    """What to say to a user whose factory returned a network in place of a target, or the other way round."""
+    if hasattr(built, "read_several"):
+        return f". Name a unit of the network: {spec}:LAYER/UNIT, with a layer of {', '.join(built.layers)}"
+    if any(kind.__module__.startswith("torch.nn") for kind in type(built).__mro__):
+        return ". Wrap it: mango.SpikingNetwork(network, steps=...), and name a unit: module:factory:LAYER/UNIT"
+    return f". A target is named without a unit: {spec}" if hasattr(built, "respond") else ""

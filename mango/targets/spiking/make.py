@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from torch import nn
 
 from mango.errors import InputError, OptionError
 from mango.plugins import build_from_factory
+from mango.targets import advice
 from mango.targets.spiking.network import SpikingNetwork
 from mango.targets.spiking.target import SpikingTarget, parse_place
 
@@ -41,6 +43,14 @@ def of_network(network: nn.Module | SpikingNetwork, options: Mapping[str, Any]) 
     return SpikingTarget(SpikingNetwork(network, **rest), **place)
 
 
+@lru_cache(maxsize=1)  # all units of a search are those of one network, which takes a while to load and check
+def _network(spec: str, known: tuple[str, ...]) -> SpikingNetwork:
+    network: SpikingNetwork = build_from_factory(
+        "network", spec, "read_several", known, lambda built: advice(built, spec)
+    )
+    return network
+
+
 def of_factory(spec: str, place: str, known: Iterable[str]) -> SpikingTarget:
     """A unit, ``LAYER/UNIT@READOUT``, of the `SpikingNetwork` that ``module:factory`` returns.
 
@@ -48,8 +58,7 @@ def of_factory(spec: str, place: str, known: Iterable[str]) -> SpikingTarget:
         UnknownName: no such module, factory, layer or read-out.
         InputError: the factory returned something else; a unit out of range.
     """
-    network = build_from_factory("network", spec, "read_several", known)
     layer, unit, readout = parse_place(place)
-    target = SpikingTarget(network, layer, unit, readout)
+    target = SpikingTarget(_network(spec, tuple(known)), layer, unit, readout)
     target.name = f"{spec}:{target.name}"
     return target

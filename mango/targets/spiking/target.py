@@ -29,6 +29,7 @@ class SpikingTarget:
 
     Attributes:
         name: ``LAYER/UNIT@READOUT``.
+        stimulus_shape: of one stimulus.
         batch_size: stimuli that are best shown together. The values are the same for any number, but for the last bits
             of currents that torch rounds by a row's place: from linear layers of one output, or of fewer than twelve
             whose inputs are no multiple of four.
@@ -52,6 +53,7 @@ class SpikingTarget:
             raise UnknownName("read-out", readout, readouts.TABLE)
         network.check_readout(layer, readout)
         self.network, self.layer, self.readout = network, layer, readout
+        self.stimulus_shape = network.stimulus_shape
         self.batch_size = BATCH[network.device.type]
         self.unit = checked_index(layer, unit, network.layers[layer])
         place = ",".join("*" if i is None else str(i) for i in self.unit)
