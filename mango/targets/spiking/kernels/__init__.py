@@ -7,16 +7,19 @@ does the work where one was built, numba elsewhere (`backend`).
 from mango.targets.spiking.kernels.backend import active
 from mango.targets.spiking.kernels.convolution import Order, Prepared, order_of, prepare, spike_convolution
 from mango.targets.spiking.kernels.dynamics import Charge, Dynamics, Reset, leaky, relaxing
+from mango.targets.spiking.kernels.layers import Layer, fire
 from mango.targets.spiking.kernels.trains import count, first_spike, integrate, pack, unpack
 
 __all__ = [
     "Charge",
     "Dynamics",
+    "Layer",
     "Order",
     "Prepared",
     "Reset",
     "active",
     "count",
+    "fire",
     "first_spike",
     "integrate",
     "leaky",

@@ -6,6 +6,7 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
+#include <float.h>
 #include <limits.h>
 #include <math.h>
 #include <stddef.h>
@@ -17,109 +18,7 @@
 #error "the kernels must round as torch does: build them without -ffast-math"
 #endif
 
-#if defined(__x86_64__)
-#include <immintrin.h>
-#endif
-
-enum { DECAY, RELAX, RELAX_BY, RELAX_ALL, RELAX_ALL_BY, CHARGES_END };
-enum { NONE, LATE_SUBTRACT, LATE_ZERO, SUBTRACT, REPLACE, BOTH_SUBTRACT, BOTH_ZERO, RESETS_END };
-
-typedef struct {
-    int charge, reset, still;
-    ptrdiff_t steps, positions, channels;
-    const float *currents, *parameters;
-    uint16_t *words;
-    float *potentials;
-} Neurons;
-
-typedef struct {
-    ptrdiff_t images;
-    int together; /* images that are taken at a time */
-    int height, width, channels, inputs;
-    int rows, columns, outputs;
-    int kh, kw, step_y, step_x, pad_y, pad_x;
-    int tiles, blocks, block, width_out; /* of the weights' layout */
-    int bias_first;
-    const uint16_t *words; /* or values; `channels` are then words */
-    const float *values, *weights, *bias;
-    float *out;
-} Convolution;
-
-typedef struct {
-    int32_t events, length, shift, partial, out;
-} Window;
-
-typedef struct {
-    int32_t *events, *starts, *ends;
-    float *values, *partial;
-    Window *unsorted, *sorted;
-} Scratch;
-
-typedef float vector4 __attribute__((vector_size(16)));
-typedef float loose4 __attribute__((vector_size(16), aligned(4), may_alias));
-typedef int32_t truth4 __attribute__((vector_size(16)));
-
-#define LANES 4
-#define TARGET
-#include "_lanes.h"
-#include "_integrate.h"
-#include "_convolve.h"
-#include "_unlanes.h"
-
-#if defined(__x86_64__)
-typedef float vector8 __attribute__((vector_size(32)));
-typedef float loose8 __attribute__((vector_size(32), aligned(4), may_alias));
-typedef float vector16 __attribute__((vector_size(64)));
-typedef float loose16 __attribute__((vector_size(64), aligned(4), may_alias));
-
-#define LANES 8
-#define TARGET __attribute__((target("avx2,fma,bmi,bmi2,popcnt")))
-#include "_lanes.h"
-#include "_integrate.h"
-#include "_convolve.h"
-#include "_unlanes.h"
-
-#define LANES 16
-#define TARGET __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,bmi,bmi2,popcnt")))
-#include "_lanes.h"
-#include "_integrate.h"
-#include "_convolve.h"
-#include "_unlanes.h"
-#endif
-
-static void (*integrate_with)(const Neurons *) = integrate_plain;
-static void (*convolve_with)(const Convolution *, Scratch *) = convolve_plain;
-
-/* The instruction sets that this processor has, the narrowest first; taking one makes the kernels use it. */
-static const char *const SETS[] = {"plain", "AVX2", "AVX-512"};
-
-static int has(int set)
-{
-#if defined(__x86_64__)
-    __builtin_cpu_init();
-    if (set == 1)
-        return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2");
-    if (set == 2)
-        return has(1) && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-               __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
-#endif
-    return set == 0;
-}
-
-static void take(int set)
-{
-    integrate_with = integrate_plain;
-    convolve_with = convolve_plain;
-#if defined(__x86_64__)
-    if (set == 1) {
-        integrate_with = integrate_avx2;
-        convolve_with = convolve_avx2;
-    } else if (set == 2) {
-        integrate_with = integrate_avx512;
-        convolve_with = convolve_avx512;
-    }
-#endif
-}
+#include "_run.h"
 
 /* A contiguous buffer of a kind ('f', 'H') and number of dimensions. */
 static int get(PyObject *object, Py_buffer *buffer, const char *name, const char *kind, int dimensions, int written)
@@ -196,55 +95,50 @@ fail:
     return NULL;
 }
 
-/* Rows of outputs whose windows lie in the padding altogether. */
-static void fill_padding(const Convolution *a)
+/* What the buffers of a convolution say; those of out are checked against (images, rows, columns, outputs). */
+static int describe(Convolution *a, ptrdiff_t images, const Py_ssize_t *place, int packed, const Py_buffer *weights,
+                    const Py_buffer *bias)
 {
-    for (int y = 0; y < a->rows; y++) {
-        const int top = y * a->step_y - a->pad_y;
-        if (top < a->height && top + a->kh > 0)
-            continue;
-        for (ptrdiff_t n = 0; n < a->images; n++)
-            for (ptrdiff_t x = 0; x < a->columns; x++)
-                for (int o = 0; o < a->outputs; o++)
-                    a->out[((n * a->rows + y) * a->columns + x) * a->outputs + o] = 0.0f + a->bias[o];
-    }
-}
-
-#define PARTIAL (1 << 17) /* floats of unfinished sums that are kept at a time, half of a usual second cache */
-#define WINDOWS 320       /* places along the rows of the images that are taken at a time */
-
-/* The work itself, in memory of its own; 0 where there is not enough. */
-static int convolve_all(Convolution *a)
-{
-    const ptrdiff_t each = (ptrdiff_t)a->tiles * a->kh * a->columns * a->width_out;
-    ptrdiff_t together = PARTIAL / (each ? each : 1), enough = (WINDOWS + a->width - 1) / a->width;
-    together = together > enough ? enough : together;
-    together = together > a->images ? a->images : together;
-    a->together = together < 1 ? 1 : (int)together;
-    const size_t windows = (size_t)a->together * a->columns, events = (size_t)a->together * a->width * a->block + 16;
-    Scratch s = {
-        .events = malloc(events * sizeof(int32_t)),
-        .starts = malloc((size_t)a->together * (a->width + 1) * sizeof(int32_t)),
-        .ends = malloc(((size_t)a->kw * a->block + 2) * sizeof(int32_t)),
-        .values = malloc((a->values ? events : 1) * sizeof(float)),
-        .unsorted = malloc(windows * sizeof(Window)),
-        .sorted = malloc(windows * sizeof(Window)),
-    };
-    char *partial = malloc(a->together * each * sizeof(float) + 64);
-    s.partial = (float *)(((uintptr_t)partial + 63) & ~(uintptr_t)63);
-    const int enough_memory = s.events && s.starts && s.ends && s.values && s.unsorted && s.sorted && partial;
-    if (enough_memory) {
-        fill_padding(a);
-        convolve_with(a, &s);
-    }
-    free(s.events);
-    free(s.starts);
-    free(s.ends);
-    free(s.values);
-    free(s.unsorted);
-    free(s.sorted);
-    free(partial);
-    return enough_memory;
+    const Py_ssize_t *w = weights->shape;
+    const int channels = packed ? 16 : 1; /* of one place of the inputs */
+    a->images = images;
+    a->height = (int)place[0];
+    a->width = (int)place[1];
+    a->channels = (int)place[2];
+    a->tiles = (int)w[0];
+    a->blocks = (int)w[1];
+    a->kh = (int)w[2];
+    a->kw = (int)w[3];
+    a->block = (int)w[4];
+    a->width_out = (int)w[5];
+    const double wide = ((double)a->width + a->kw + a->pad_x) * a->block * a->width_out * sizeof(float);
+    const double room = (double)a->blocks * a->kh * a->kw * a->block * a->width_out * sizeof(float);
+    if (expect(weights->len > 0 && place[0] > 0 && place[1] > 0 && place[2] > 0, "inputs, weights: expected some") ||
+        expect(a->width_out % 16 == 0 && a->width_out <= WIDEST, "weights: expected 16, 32, 48 or 64 outputs at a time") ||
+        expect((double)(a->blocks - 1) * a->block < (double)place[2] * channels &&
+                   (double)a->blocks * a->block > (double)(place[2] - 1) * channels,
+               "weights: expected as many input channels as the inputs have") ||
+        expect(bias->shape[0] == w[0] * w[5], "bias: expected a number per output of the weights") ||
+        expect(a->outputs > (w[0] - 1) * w[5] && a->outputs <= w[0] * w[5], "out: expected the channels of the weights") ||
+        expect(a->step_y > 0 && a->step_x > 0 && a->pad_y >= 0 && a->pad_x >= 0, "expected stride > 0 and padding >= 0") ||
+        expect(place[0] + 2 * (Py_ssize_t)a->pad_y >= w[2] && place[1] + 2 * (Py_ssize_t)a->pad_x >= w[3],
+               "the kernel does not fit the padded image"))
+        return -1;
+    const Py_ssize_t rows = (place[0] + 2 * (Py_ssize_t)a->pad_y - w[2]) / a->step_y + 1;
+    const Py_ssize_t columns = (place[1] + 2 * (Py_ssize_t)a->pad_x - w[3]) / a->step_x + 1;
+    if (expect(wide < INT_MAX && room < INT_MAX && (WINDOWS + (double)columns) * rows * a->outputs < INT_MAX &&
+                   ((double)a->height + a->pad_y + a->kh) * a->step_y < INT_MAX &&
+                   (WINDOWS + (double)a->width) * a->block < INT_MAX &&
+                   (double)a->height * a->width * a->channels * channels < INT_MAX / 16,
+               "inputs: the image is too large"))
+        return -1;
+    const Py_ssize_t known = place[2] * channels, laid = (Py_ssize_t)a->blocks * a->block;
+    a->inputs = (int)(known < laid ? known : laid);
+    a->rows = (int)rows;
+    a->columns = (int)columns;
+    a->weights = weights->buf;
+    a->bias = bias->buf;
+    return 0;
 }
 
 static PyObject *convolve(PyObject *self, PyObject *args)
@@ -257,55 +151,22 @@ static PyObject *convolve(PyObject *self, PyObject *args)
         return NULL;
     Py_buffer b[4];
     memset(b, 0, sizeof(b));
-    if (PyObject_GetBuffer(given, b, PyBUF_C_CONTIGUOUS | PyBUF_FORMAT) < 0) {
-        b[0].obj = NULL;
-        goto fail;
-    }
+    if (PyObject_GetBuffer(given, b, PyBUF_C_CONTIGUOUS | PyBUF_FORMAT) < 0)
+        return NULL;
     const int packed = b[0].format && b[0].format[0] == 'H';
     release(b, 1);
     memset(b, 0, sizeof(b));
     if (get(given, b, "inputs", packed ? "H" : "f", 4, 0) || get(weights, b + 1, "weights", "f", 6, 0) ||
         get(bias, b + 2, "bias", "f", 1, 0) || get(out, b + 3, "out", "f", 4, 1))
         goto fail;
-    const Py_ssize_t *x = b[0].shape, *w = b[1].shape, *y = b[3].shape;
-    a.images = x[0];
-    a.height = (int)x[1];
-    a.width = (int)x[2];
-    a.channels = (int)x[3];
-    a.rows = (int)y[1];
-    a.columns = (int)y[2];
+    const Py_ssize_t *y = b[3].shape;
     a.outputs = (int)y[3];
-    a.tiles = (int)w[0];
-    a.blocks = (int)w[1];
-    a.kh = (int)w[2];
-    a.kw = (int)w[3];
-    a.block = (int)w[4];
-    a.width_out = (int)w[5];
-    const int channels = packed ? 16 : 1; /* of one place of the inputs */
-    const double wide = ((double)x[2] + a.kw + a.pad_x) * a.block * a.width_out * sizeof(float);
-    if (expect(b[1].len > 0 && x[1] > 0 && x[2] > 0 && x[3] > 0, "inputs, weights: expected some") ||
-        expect(a.width_out % 16 == 0 && a.width_out <= 64, "weights: expected 16, 32, 48 or 64 outputs at a time") ||
-        expect((double)(a.blocks - 1) * a.block < (double)x[3] * channels &&
-                   (double)a.blocks * a.block > (double)(x[3] - 1) * channels,
-               "weights: expected as many input channels as the inputs have") ||
-        expect(b[2].shape[0] == w[0] * w[5], "bias: expected a number per output of the weights") ||
-        expect(y[3] > (w[0] - 1) * w[5] && y[3] <= w[0] * w[5], "out: expected the channels that the weights have") ||
-        expect(a.step_y > 0 && a.step_x > 0 && a.pad_y >= 0 && a.pad_x >= 0, "expected stride > 0 and padding >= 0") ||
-        expect(x[1] + 2 * (Py_ssize_t)a.pad_y >= w[2] && x[2] + 2 * (Py_ssize_t)a.pad_x >= w[3],
-               "the kernel does not fit the padded image") ||
-        expect(y[0] == x[0] && y[1] == (x[1] + 2 * (Py_ssize_t)a.pad_y - w[2]) / a.step_y + 1 &&
-                   y[2] == (x[2] + 2 * (Py_ssize_t)a.pad_x - w[3]) / a.step_x + 1,
-               "out: expected (images, rows, columns, outputs) of the convolution") ||
-        expect(wide < INT_MAX && (WINDOWS + (double)y[2]) * y[1] * y[3] < INT_MAX &&
-                   ((double)x[1] + a.pad_y + w[2]) * a.step_y < INT_MAX && (WINDOWS + (double)x[2]) * a.block < INT_MAX,
-               "inputs: the image is too large"))
+    if (describe(&a, b[0].shape[0], b[0].shape + 1, packed, b + 1, b + 2) ||
+        expect(y[0] == b[0].shape[0] && y[1] == a.rows && y[2] == a.columns,
+               "out: expected (images, rows, columns, outputs) of the convolution"))
         goto fail;
-    const Py_ssize_t known = x[3] * channels, laid = (Py_ssize_t)a.blocks * a.block;
-    a.inputs = (int)(known < laid ? known : laid);
     a.words = packed ? b[0].buf : NULL;
     a.values = packed ? NULL : b[0].buf;
-    a.weights = b[1].buf;
-    a.bias = b[2].buf;
     a.out = b[3].buf;
     int done = 1;
     if (b[3].len > 0) {
@@ -319,6 +180,54 @@ static PyObject *convolve(PyObject *self, PyObject *args)
     Py_RETURN_NONE;
 fail:
     release(b, 4);
+    return NULL;
+}
+
+static PyObject *fold(PyObject *self, PyObject *args)
+{
+    (void)self;
+    PyObject *words, *weights, *bias, *parameters, *bounds, *out, *folded;
+    Layer a = {0};
+    Convolution *c = &a.convolution;
+    if (!PyArg_ParseTuple(args, "OOOp(ii)(ii)(iiii)iiOOOO:fold", &words, &weights, &bias, &c->bias_first, &c->step_y,
+                          &c->step_x, &c->pad_y, &c->pad_x, &a.pool_y, &a.pool_x, &a.pool_step_y, &a.pool_step_x,
+                          &a.charge, &a.reset, &parameters, &bounds, &out, &folded))
+        return NULL;
+    Py_buffer b[7];
+    memset(b, 0, sizeof(b));
+    if (get(words, b, "words", "H", 5, 0) || get(weights, b + 1, "weights", "f", 6, 0) ||
+        get(bias, b + 2, "bias", "f", 1, 0) || get(parameters, b + 3, "parameters", "f", 2, 0) ||
+        get(bounds, b + 4, "bounds", "f", 2, 0) || get(out, b + 5, "out", "H", 5, 1) ||
+        get(folded, b + 6, "folded", "B", 1, 1))
+        goto fail;
+    const Py_ssize_t *x = b[0].shape, *y = b[5].shape;
+    c->outputs = (int)b[3].shape[1];
+    if (expect(a.charge >= 0 && a.charge < CHARGES_END && a.reset >= 0 && a.reset < BOTH_ZERO, "no such charge or reset") ||
+        expect(b[3].shape[0] == 5, "parameters: expected (5, outputs)") ||
+        expect(b[4].shape[0] == 8 && b[4].shape[1] == c->outputs, "bounds: expected (8, outputs)") ||
+        describe(c, x[1], x + 2, 1, b + 1, b + 2) ||
+        expect(a.pool_y > 0 && a.pool_x > 0 && a.pool_step_y > 0 && a.pool_step_x > 0, "expected pooling of at least 1") ||
+        expect(a.pool_y <= c->rows && a.pool_x <= c->columns, "the pooled window does not fit") ||
+        expect(x[0] > 0 && (double)x[0] * c->height * c->width * c->channels < INT_MAX, "words: expected some steps"))
+        goto fail;
+    a.rows = (c->rows - a.pool_y) / a.pool_step_y + 1;
+    a.columns = (c->columns - a.pool_x) / a.pool_step_x + 1;
+    a.groups = (c->outputs + 15) / 16;
+    if (expect(y[0] == x[0] && y[1] == x[1] && y[2] == a.rows && y[3] == a.columns && y[4] == a.groups,
+               "out: expected (T, images, rows, columns, outputs / 16)") ||
+        expect(b[6].shape[0] == x[1], "folded: expected a number per image"))
+        goto fail;
+    a.parameters = b[3].buf;
+    a.bounds = b[4].buf;
+    ptrdiff_t doubts = 0;
+    int done;
+    Py_BEGIN_ALLOW_THREADS
+    done = fold_all(&a, (int)x[0], b[0].buf, b[5].buf, b[6].buf, &doubts);
+    Py_END_ALLOW_THREADS
+    release(b, 7);
+    return done ? PyLong_FromSsize_t(doubts) : PyErr_NoMemory();
+fail:
+    release(b, 7);
     return NULL;
 }
 
@@ -345,6 +254,7 @@ static PyObject *use(PyObject *self, PyObject *args)
 static PyMethodDef METHODS[] = {
     {"integrate", integrate, METH_VARARGS, "See portable.integrate."},
     {"convolve", convolve, METH_VARARGS, "See portable.convolve."},
+    {"fold", fold, METH_VARARGS, "A whole layer: convolution of spikes, pooling, neurons."},
     {"use", use, METH_VARARGS, "Use another instruction set: plain, AVX2 or AVX-512."},
     {NULL, NULL, 0, NULL},
 };

@@ -24,4 +24,20 @@ def convolve(
     out: NDArray[Any],
     /,
 ) -> None: ...
+def fold(
+    words: NDArray[Any],
+    weights: NDArray[Any],
+    bias: NDArray[Any],
+    bias_first: bool,
+    stride: tuple[int, int],
+    padding: tuple[int, int],
+    pool: tuple[int, int, int, int],
+    charge: int,
+    reset: int,
+    parameters: NDArray[Any],
+    bounds: NDArray[Any],
+    out: NDArray[Any],
+    folded: NDArray[Any],
+    /,
+) -> int: ...
 def use(name: str, /) -> None: ...

@@ -2,8 +2,9 @@
 
 #define TOGETHER 4 /* positions whose groups are stepped side by side: one waits for its own last step */
 
-/* One step: U and I to the potential after it; the spikes into *spikes. */
-INLINE VECTOR NAME(step)(const int charge, const int reset, VECTOR u, VECTOR current, const VECTOR *p, uint32_t *spikes)
+/* One step: U and I to the potential after it; H and the spikes go where they are wanted. */
+INLINE VECTOR NAME(step)(const int charge, const int reset, VECTOR u, VECTOR current, const VECTOR *p, VECTOR *charged,
+                         uint32_t *spikes)
 {
     const VECTOR one = (VECTOR){0} + 1.0f, rate = p[0], rest = p[1], above = p[2], amount = p[3];
     const int late = reset == LATE_SUBTRACT || reset == LATE_ZERO || reset == BOTH_SUBTRACT || reset == BOTH_ZERO;
@@ -25,6 +26,7 @@ INLINE VECTOR NAME(step)(const int charge, const int reset, VECTOR u, VECTOR cur
         h = h - KEEP(before, amount);
     MASK now = ABOVE(h, above);
     *spikes = BITS(now);
+    *charged = h;
     if (reset == SUBTRACT)
         h = h - KEEP(now, amount);
     else if (reset == REPLACE)
@@ -65,7 +67,8 @@ INLINE void NAME(train)(const int charge, const int reset, const int n, const Ne
             }
             for (int v = 0; v < PER; v++) {
                 uint32_t spikes;
-                u[i][v] = NAME(step)(charge, reset, u[i][v], LOAD(current + v * LANES), p[v], &spikes);
+                VECTOR charged;
+                u[i][v] = NAME(step)(charge, reset, u[i][v], LOAD(current + v * LANES), p[v], &charged, &spikes);
                 word |= spikes << (v * LANES);
             }
             words[i * groups] = (uint16_t)(word & (0xffffu >> (GROUP - left)));

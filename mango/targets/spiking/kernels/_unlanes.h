@@ -10,6 +10,11 @@
 #undef DROP
 #undef BITS
 #undef FMA
+#undef LARGER
+#undef SIZE
+#undef STRETCH
+#undef PLACES
+#undef WHERE
 #undef NAME
 #undef LOAD
 #undef STORE

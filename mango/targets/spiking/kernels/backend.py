@@ -49,6 +49,26 @@ class Kernels(Protocol):
         """Convolution of spikes, in the order of their blocks."""
         ...
 
+    def fold(
+        self,
+        words: Array,
+        weights: Array,
+        bias: Array,
+        bias_first: bool,
+        stride: tuple[int, int],
+        padding: tuple[int, int],
+        pool: tuple[int, int, int, int],
+        charge: int,
+        reset: int,
+        parameters: Array,
+        bounds: Array,
+        out: Array,
+        folded: Array,
+        /,
+    ) -> int:
+        """Whole layers of the images for which that is fast; how many neurons were in doubt."""
+        ...
+
 
 @cache
 def kernels() -> Kernels:

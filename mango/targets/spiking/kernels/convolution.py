@@ -103,9 +103,7 @@ def spike_convolution(
     """
     expect("words", words, np.uint16, 5)
     steps, images, *size, groups = words.shape
-    if groups != groups_of(prepared.inputs):
-        raise InputError(f"expected words of {groups_of(prepared.inputs)} groups of 16 channels; got {groups}")
-    place = _outputs(size, prepared, stride, padding)
+    place = place_of(words, prepared, stride, padding)
     out = _aligned((steps * images, *place, prepared.outputs))
     kernels().convolve(
         words.reshape(-1, *size, groups),
@@ -174,13 +172,23 @@ def _aligned(shape: tuple[int, ...]) -> NDArray[np.float32]:
     return room[begin : begin + size].reshape(shape)
 
 
-def _outputs(size: list[int], prepared: Prepared, stride: tuple[int, int], padding: tuple[int, int]) -> tuple[int, int]:
-    kernel = prepared.weights.shape[2:4]
+def place_of(
+    inputs: NDArray[np.generic], prepared: Prepared, stride: tuple[int, int], padding: tuple[int, int]
+) -> tuple[int, int]:
+    """Rows and columns of the convolution of ``(..., H, W, groups)``.
+
+    Raises:
+        InputError: inputs of other channels, or a kernel larger than the padded image.
+    """
+    *_, height, width, groups = inputs.shape
+    if groups != groups_of(prepared.inputs):
+        raise InputError(f"expected words of {groups_of(prepared.inputs)} groups of 16 channels; got {groups}")
     if min(stride) < 1 or min(padding) < 0:
         raise InputError(f"expected stride >= 1 and padding >= 0; got {stride} and {padding}")
+    kernel = prepared.weights.shape[2:4]
     rows, columns = (
-        (n + 2 * pad - k) // step + 1 for n, k, step, pad in zip(size, kernel, stride, padding, strict=True)
+        (n + 2 * pad - k) // step + 1 for n, k, step, pad in zip((height, width), kernel, stride, padding, strict=True)
     )
     if min(rows, columns) < 1:
-        raise InputError(f"a kernel of {kernel} does not fit images of {tuple(size)} padded by {padding}")
+        raise InputError(f"a kernel of {kernel} does not fit images of {(height, width)} padded by {padding}")
     return rows, columns

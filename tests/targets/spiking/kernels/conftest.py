@@ -9,7 +9,7 @@ from types import ModuleType
 
 import pytest
 
-from mango.targets.spiking.kernels import backend, convolution, portable, trains
+from mango.targets.spiking.kernels import backend, convolution, layers, portable, trains
 
 PLACE = f"mango.targets.spiking.kernels.{backend.MODULES['c']}"
 COMPILED = import_module(PLACE) if find_spec(PLACE) else None
@@ -25,7 +25,7 @@ def implementation(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPat
         module = COMPILED
         module.use(request.param.removeprefix("C, "))
     assert request.param == module.NAME
-    for user in (convolution, trains):
+    for user in (convolution, layers, trains):
         monkeypatch.setattr(user, "kernels", lambda: module)
     yield module
     if COMPILED is not None:

@@ -31,6 +31,22 @@ def good_convolution() -> dict[str, object]:
     }
 
 
+def good_layer() -> dict[str, object]:
+    convolution = good_convolution()
+    del convolution["inputs"], convolution["out"]
+    return {
+        "words": np.zeros((5, 2, 6, 6, 2), np.uint16),
+        **convolution,
+        "pool": (2, 2, 2, 2),
+        "charge": 0,
+        "reset": 1,
+        "parameters": np.ones((5, 24), np.float32),
+        "bounds": np.zeros((8, 24), np.float32),
+        "out": np.zeros((5, 2, 2, 2, 2), np.uint16),
+        "folded": np.zeros(2, np.uint8),
+    }
+
+
 @pytest.mark.parametrize(
     ("name", "bad", "message"),
     [
@@ -73,7 +89,7 @@ def test_neurons_that_do_not_fit(name, bad, message):
         ("stride", (2, 1), "out: expected"),
         ("padding", (-1, 0), "padding >= 0"),
         ("padding", (2**31 - 1, 0), "out: expected|too large"),
-        ("out", np.zeros((2, 4, 4, 33), np.float32), "the channels that the weights have"),
+        ("out", np.zeros((2, 4, 4, 33), np.float32), "the channels of the weights"),
         ("out", np.zeros((2, 4, 5, 24), np.float32), "out: expected"),
     ],
 )
@@ -81,6 +97,35 @@ def test_convolutions_that_do_not_fit(name, bad, message):
     COMPILED.convolve(*good_convolution().values())
     with pytest.raises(ValueError, match=message):
         COMPILED.convolve(*(good_convolution() | {name: bad}).values())
+
+
+@pytest.mark.parametrize(
+    ("name", "bad", "message"),
+    [
+        ("words", np.zeros((5, 2, 6, 6, 2), np.float32), "expected words as 'H'"),
+        ("words", np.zeros((0, 2, 6, 6, 2), np.uint16), "some steps"),
+        ("words", np.zeros((5, 2, 6, 6, 3), np.uint16), "input channels"),
+        ("weights", np.zeros((1, 2, 3, 3, 16, 80), np.float32), "16, 32, 48 or 64"),
+        ("bias", np.zeros(31, np.float32), "bias: expected"),
+        ("stride", (1, 0), "stride > 0"),
+        ("pool", (0, 2, 2, 2), "pooling of at least 1"),
+        ("pool", (2, 2, 0, 2), "pooling of at least 1"),
+        ("pool", (5, 2, 2, 2), "pooled window does not fit"),
+        ("charge", 5, "no such charge"),
+        ("reset", 6, "no such charge or reset"),
+        ("parameters", np.ones((4, 24), np.float32), "parameters: expected"),
+        ("parameters", np.ones((5, 33), np.float32), "bounds: expected"),
+        ("bounds", np.zeros((8, 23), np.float32), "bounds: expected"),
+        ("out", np.zeros((5, 2, 2, 2, 1), np.uint16), "out: expected"),
+        ("out", np.zeros((4, 2, 2, 2, 2), np.uint16), "out: expected"),
+        ("folded", np.zeros(1, np.uint8), "folded: expected"),
+        ("folded", np.zeros(2, bool), "expected folded as 'B'"),
+    ],
+)
+def test_layers_that_do_not_fit(name, bad, message):
+    assert COMPILED.fold(*good_layer().values()) == 0
+    with pytest.raises(ValueError, match=message):
+        COMPILED.fold(*(good_layer() | {name: bad}).values())
 
 
 def test_what_may_not_be_written_is_not_written():

@@ -13,7 +13,7 @@ from mango.targets.spiking.kernels import integrate, leaky, relaxing, unpack
 STEPS, CHANNELS = 12, 19
 HARD = [0.0, -0.0, 1.0, -1.0, 0.5, 0.1, 1e-45, -1e-40, 1.1754944e-38, np.nextafter(np.float32(1), 2), 3.0, 1e30]
 FIXTURES = settings(
-    suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=25, derandomize=True
+    suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=10, derandomize=True
 )
 
 KINDS = ["if", "lif 2", "lif 3", "lif own 2", "lif own 3", "plif", "plif own", "simple", "half"]
