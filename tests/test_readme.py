@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -10,16 +12,37 @@ from pathlib import Path
 import pytest
 
 from mango.optimizers import TABLE
+from tests.optional import optional
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("code", re.findall(r"```python\n(.*?)```", README, re.DOTALL))
+EXAMPLES = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+
+
+@pytest.mark.parametrize("code", [code for code in EXAMPLES if not code.startswith("# ")])
 def test_examples_run(code: str, tmp_path: Path) -> None:
+    if "spikingjelly" in code:
+        optional("spikingjelly")
     done = subprocess.run([sys.executable, "-W", "error", "-c", code], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip()
+
+
+@pytest.mark.parametrize("code", [code for code in EXAMPLES if code.startswith("# ")])
+def test_files_serve_the_commands_below_them(code: str, tmp_path: Path) -> None:
+    name = re.match(r"# (\w+)\.py\n", code)
+    assert name is not None
+    (tmp_path / f"{name[1]}.py").write_text(code)
+    commands = [line for line in README.splitlines() if line.startswith("mango ") and f"--target {name[1]}:" in line]
+    assert commands
+    for command in commands:
+        words = shlex.split(re.sub(r"--budget \d+", "--budget 20 --workers 0 --json", command))[1:]
+        start = [sys.executable, "-W", "error", "-c", "from mango.cli import app; app()"]
+        done = subprocess.run([*start, *words], cwd=tmp_path, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        assert json.loads(done.stdout)["best_value"] > 0
 
 
 def test_make_targets_exist() -> None:
