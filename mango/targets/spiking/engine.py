@@ -112,7 +112,7 @@ class Engine:
             return values[self._input[layer]].over_time[:, :n]
         kept = {name: value for name, value in values.items() if name in needed}
         parts = []
-        for begin, end in self._spans(max(n, _least(self._steps)), MEMORY[inputs.device.type]):
+        for begin, end in self._spans(max(n, _least(self._steps)), MEMORY[inputs.device.type], _alignment(rest)):
             some = {name: value.images(begin, end) for name, value in kept.items()}
             self._run(rest, some, {self._input[layer]})
             parts.append(some[self._input[layer]].over_time)
@@ -138,11 +138,12 @@ class Engine:
             inputs = inputs[:, torch.arange(least) % n]
         return _Value(still=inputs[0]) if self._repeats else _Value(inputs)
 
-    def _spans(self, n: int, memory: int) -> list[tuple[int, int]]:
+    def _spans(self, n: int, memory: int, alignment: int = 1) -> list[tuple[int, int]]:
         """Images that are evaluated together: as many as memory allows, and about as many in each part."""
         size = max(2 * _least(self._steps), memory // (4 * self._steps * self._elements))
-        bounds = [n * part // -(-n // size) for part in range(-(-n // size) + 1)]
-        return list(pairwise(bounds))
+        parts = -(-n // size)
+        bounds = {n * part // parts // alignment * alignment for part in range(parts)} | {n}
+        return list(pairwise(sorted(bounds)))
 
     def _run(self, nodes: Sequence[Node], values: dict[str, _Value], keep: set[str]) -> None:
         """Adds the nodes' outputs; forgets what nobody needs any more, but for those to keep."""
@@ -251,6 +252,12 @@ def _misaligned(features: Tensor) -> int:
     """
     n, size = features.shape[1], features[0, 0].numel() * features.element_size()
     return next(more for more in range(ALIGNED) if (n + more) * size % ALIGNED == 0)
+
+
+def _alignment(plan: Sequence[Node]) -> int:
+    """In multiples of how many images parts begin, so that their features are aligned as in the whole."""
+    odd = any(isinstance(node.module, nn.Linear) and node.module.in_features % 4 for node in plan)
+    return ALIGNED // 4 if odd else 1
 
 
 def _split(plan: Sequence[Node]) -> tuple[list[Node], list[Node]]:
