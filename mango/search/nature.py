@@ -46,7 +46,7 @@ def compare(
     evaluator: Evaluator | None = None,
     report: Report = lambda done, total: None,  # noqa: ARG005
 ) -> Nature:
-    """Shows natural stimuli to the target and keeps the best.
+    """Shows natural stimuli to the target and keeps the best: the same stimuli, and the same noise, for every seed.
 
     The natural maximum is that of the user's images where a data folder is named; else the one that the target knows
     (of the zoo's 10,000 test images); else that of the reconstructions.
@@ -79,7 +79,7 @@ def compare(
         return _nature(shown, "natural images", values, f"{len(codes):,} natural images", {})
     if not hasattr(generator, "natural"):
         return Nature(maximum=known.get("natural_maximum"), p999=known.get("natural_p999"))
-    codes = generator.natural(RECONSTRUCTED, np.random.default_rng((settings.seed, REFERENCE)))
+    codes = generator.natural(RECONSTRUCTED, np.random.default_rng(REFERENCE))
     values, keys = _shown(settings, evaluator or LocalEvaluator(generator, target, chunk=settings.chunk), codes, report)
     best = ranking(values, keys)[:SHOWN]
     stimuli = generator.decode(codes[best])
@@ -105,9 +105,7 @@ def load_gallery(folder: str) -> Gallery:
 
 def _shown(settings: Settings, evaluator: Evaluator, codes: NDArray[Any], report: Report) -> tuple[Floats, Floats]:
     """Values and keys ``(n,)`` of the stimuli at the codes."""
-    seeds = [
-        tuple(trial_seed(settings.seed, i, REFERENCE + r) for r in range(settings.repeats)) for i in range(len(codes))
-    ]
+    seeds = [tuple(trial_seed(0, i, REFERENCE + r) for r in range(settings.repeats)) for i in range(len(codes))]
     trials = [Trial(FIRST + i, 1, code, "natural", seeds[i]) for i, code in enumerate(codes)]
     results = show(evaluator, trials, report)
     return np.array([result.value for result in results]), np.array([result.key for result in results])

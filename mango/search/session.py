@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from mango.analysis.findings import Findings
+from mango.analysis.findings import Findings, Nature
 from mango.errors import InputError, MangoError
 from mango.evaluators import Evaluator
 from mango.generators import make_generator
@@ -153,19 +153,29 @@ def _work(
         _one(root, plan[ALONE], generator, command, listener, accept_snapshot)
         return dict(root.read(RESULT))
     done: list[tuple[str, Settings, Findings]] = []
+    natures: dict[str, Nature] = {}  # by target: every seed is compared with the same natural stimuli
     with one_ray(next(iter(plan.values()))):
         for place, settings in plan.items():
             folder = RunFolder(root.path / place)
             folder.make()
             own = settings.command(folder.path)
-            done.append((place, settings, _one(folder, settings, generator, own, listener, accept_snapshot)))
+            known = natures.get(settings.target)
+            found = _one(folder, settings, generator, own, listener, accept_snapshot, known)
+            natures[settings.target] = found.nature
+            done.append((place, settings, found))
     return summarise(root, done, target, command)
 
 
 def _one(
-    folder: RunFolder, settings: Settings, generator: Any, command: str, listener: Listener, accept_snapshot: bool
+    folder: RunFolder,
+    settings: Settings,
+    generator: Any,
+    command: str,
+    listener: Listener,
+    accept_snapshot: bool,
+    nature: Nature | None = None,
 ) -> Findings:
-    """One search from wherever it stands to its last file."""
+    """One search from wherever it stands to its last file; natural stimuli are shown where that was not done yet."""
     target = make_target(settings.target)
     unit = str(getattr(target, "name", settings.target))
     listener(Progress(unit, "starting"))
@@ -188,7 +198,8 @@ def _one(
         def shown(done: int, total: int) -> None:
             listener(Progress(unit, "showing natural stimuli", done, total, workers=workers))
 
-        nature = compare(settings, generator, target, evaluator, shown)
+        if nature is None:
+            nature = compare(settings, generator, target, evaluator, shown)
         listener(Progress(unit, "writing"))
         return leave(folder, settings, study, generator, target, nature)
 

@@ -63,6 +63,12 @@ def test_reconstructions_stand_in_for_images():
     assert compare(settings(), Tiles(), Unit()).shown[3].value == nature.shown[3].value
 
 
+def test_every_seed_is_compared_with_the_same_stimuli_and_noise():
+    ours, theirs = (compare(settings(seed=seed), Tiles(), Noisy()) for seed in (0, 7))
+    assert [(one.value, one.caption) for one in ours.shown] == [(one.value, one.caption) for one in theirs.shown]
+    assert ours.p999 == theirs.p999
+
+
 def test_what_the_target_knows_comes_before_reconstructions():
     nature = compare(settings(), Tiles(), Known())
     assert (nature.maximum, nature.p999, nature.source) == (0.4, 0.35, "10,000 test images")

@@ -167,9 +167,14 @@ def test_codes_that_are_no_images_are_drawn_too(tmp_path):
 
 
 def test_several_units_and_seeds_have_a_summary(tmp_path):
-    summary = search(small(target="tests.fakes:unit/1-2", budget=20), tmp_path, seeds=[0, 3])
+    told = []
+    summary = search(small(target="tests.fakes:unit/1-2", budget=20), tmp_path, seeds=[0, 3], listener=told.append)
     places = [f"unit-{unit}/seed-{seed}" for unit in (1, 2) for seed in (0, 3)]
     assert list(summary["searches"]) == places
+    shown = [p.unit for p in told if p.stage == "showing natural stimuli" and not p.done]
+    assert shown == ["fake:lif2/1@rate", "fake:lif2/2@rate"], "to each unit once, not for each seed"
+    naturals = [(one["natural_maximum"], one["natural_p999"]) for one in summary["searches"].values()]
+    assert naturals[::2] == naturals[1::2]
     assert [one["unit"] for one in summary["searches"].values()] == ["fake:lif2/1@rate"] * 2 + ["fake:lif2/2@rate"] * 2
     assert json.loads((tmp_path / "summary.json").read_text()) == summary
     with Image.open(tmp_path / "summary.png") as image:
