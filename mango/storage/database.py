@@ -110,6 +110,8 @@ def _locked_file(path: Path, name: str, *, create: bool, own: bool) -> filelock.
         raise StorageError(_damaged(str(path), "it is too short for a database"))
     if not own:
         return None
+    # The empty file stays when the lock is given back: were it removed, a process that had opened it and one that made
+    # it anew could both own the study.
     lock = filelock.FileLock(f"{path}.{quote(name, safe='')}.lock", thread_local=False)
     try:
         lock.acquire(timeout=0)
