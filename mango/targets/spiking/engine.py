@@ -172,7 +172,7 @@ class Engine:
             answer = node.call(*self._laid_out(node, [value.still for value in given]))
             if node.name in self._repeats:
                 return _Value(answer if self._spread else answer[:1])
-            return _Value(still=answer)
+            return answer if isinstance(answer, _Value) else _Value(still=answer)  # a part, see below
         if self._time_axis:
             answer = node.call(*self._laid_out(node, [value.expanded(steps) for value in given]))
             return _Value(answer) if _leads(answer, steps) else _Value(still=answer)
@@ -182,9 +182,12 @@ class Engine:
             return _Value(self._called(node, [padded]).over_time[:, :n])
         rows = steps * next(value.tensor.shape[1] for value in given if value.tensor is not None)
         answer = node.call(*self._laid_out(node, [value.folded(steps, rows) for value in given]))
-        if not _leads(answer, rows):
-            return _Value(still=answer)
-        return self._grown(answer.unflatten(0, (steps, -1)))
+        if isinstance(answer, tuple):  # as of chunk, of attention: the next operation takes a part
+            return _Value(still=tuple(self._unfolded(part, steps, rows) for part in answer))
+        return self._unfolded(answer, steps, rows)
+
+    def _unfolded(self, answer: Any, steps: int, rows: int) -> _Value:
+        return self._grown(answer.unflatten(0, (steps, -1))) if _leads(answer, rows) else _Value(still=answer)
 
     def _laid_out(self, node: Node, given: list[Any]) -> list[Any]:
         """Images as the network's own loop lays them out: packed spikes lie channels last, and torch adds otherwise."""
