@@ -16,9 +16,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mango.targets.spiking.graph import IMAGE, Graph, Node
+from mango.targets.spiking.kernels import Layer
 from mango.targets.spiking.narrow import narrowed
 from mango.targets.spiking.packages import Neuron
-from mango.targets.spiking.packed import Convolution, Packed
+from mango.targets.spiking.packed import Convolution, Convolved, Packed
 
 ALIGNED = 16  # bytes
 ROWS = 4  # with fewer, matrix products round otherwise than with any larger number
@@ -58,6 +59,7 @@ class Engine:
         self._input = {node.name: node.inputs[0] for node in graph.nodes if node.neuron}
         self._spread, self.kernels, self._channels_last = spread, kernels, channels_last
         self._convolutions: dict[Node, Convolution | None] = {}  # None: torch does it
+        self._layers: dict[str, Layer] = {}  # of neurons that are fired with the convolution before them
         self._narrow: dict[tuple[str, int], tuple[Node, ...] | None] = {}  # by layer and channel; None: all of it
         self._probes = probes
         self._elements = 1  # of the largest output per image and step, as far as seen
@@ -160,11 +162,15 @@ class Engine:
         if self.kernels and is_convolution(node) and given[0].packed is not None:
             convolution = self._convolution(node, given[0].packed)
             if convolution is not None:
-                return self._grown(convolution(given[0].packed))
-        if self.kernels and isinstance(node.module, nn.MaxPool2d) and given[0].packed is not None:
-            pooled = given[0].packed.pooled(node.module)
-            if pooled is not None:
+                convolved = Convolved(given[0].packed, convolution)
+                self._elements = max(self._elements, convolved.elements)
+                return _Value(convolved=convolved)
+        if self.kernels and isinstance(node.module, nn.MaxPool2d):
+            value = given[0]
+            if value.packed is not None and (pooled := value.packed.pooled(node.module)) is not None:
                 return _Value(packed=pooled)
+            if value.convolved is not None and (largest := value.convolved.pooled(node.module)) is not None:
+                return _Value(convolved=largest)
         steps = max((len(value.tensor) for value in given if value.tensor is not None), default=0)
         if node.counts and not self._time_axis:
             return _Value(counts=True)
@@ -209,7 +215,12 @@ class Engine:
 
     def _fired(self, node: Node, given: _Value) -> _Value:
         """A neuron's spikes, ``(steps, n, ...)``."""
-        neuron, currents = self._neurons[node.name], given.over_time
+        neuron = self._neurons[node.name]
+        if given.convolved is not None and neuron.dynamics is not None:
+            if node.name not in self._layers:
+                self._layers[node.name] = given.convolved.layer(neuron.dynamics)
+            return _Value(packed=given.convolved.fired(self._layers[node.name]))
+        currents = given.over_time
         self._elements = max(self._elements, currents[0, 0].numel())
         if self.kernels and neuron.dynamics is not None and currents.dim() in (3, 5):
             return _Value(packed=Packed.of(currents, neuron.dynamics, self._steps))
@@ -279,13 +290,20 @@ class _Value:
     """What an operation gave: a tensor ``(steps or 1, n, ...)``, the number of images, or what has no time axis."""
 
     def __init__(
-        self, tensor: Tensor | None = None, *, still: Any = None, packed: Packed | None = None, counts: bool = False
+        self,
+        tensor: Tensor | None = None,
+        *,
+        still: Any = None,
+        packed: Packed | None = None,
+        convolved: Convolved | None = None,
+        counts: bool = False,
     ) -> None:
-        self._tensor, self.still, self.packed, self.counts = tensor, still, packed, counts
+        self._tensor, self.still, self.packed, self.convolved, self.counts = tensor, still, packed, convolved, counts
 
     @property
     def tensor(self) -> Tensor | None:
-        return self._tensor if self.packed is None else self.packed.tensor
+        made = self.packed or self.convolved
+        return self._tensor if made is None else made.tensor
 
     @property
     def over_time(self) -> Tensor:

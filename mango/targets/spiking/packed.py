@@ -10,9 +10,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from mango.targets.spiking import kernels
-from mango.targets.spiking.kernels import Dynamics, Prepared
+from mango.targets.spiking.kernels import Dynamics, Layer, Prepared
+from mango.targets.spiking.kernels.convolution import place_of
 
 
 @dataclass(frozen=True)
@@ -96,6 +98,51 @@ class Convolution:
         """``(steps, n, C, H, W)``, channels last in memory."""
         out = kernels.spike_convolution(spikes.words, self.prepared, self.stride, self.padding)
         return torch.from_numpy(out).permute(0, 1, 4, 2, 3)
+
+
+@dataclass(frozen=True)
+class Convolved:
+    """A convolution of spikes, perhaps max-pooled, that is made when somebody needs its sums.
+
+    Neurons do not: they are fired with it in one go.
+    """
+
+    spikes: Packed
+    convolution: Convolution
+    pool: tuple[int, ...] = (1, 1)
+    pool_stride: tuple[int, ...] = (1, 1)
+
+    @property
+    def elements(self) -> int:
+        """Sums for one image and step, before pooling."""
+        made = self.convolution
+        height, width = place_of(self.spikes.words, made.prepared, made.stride, made.padding)
+        return made.prepared.outputs * height * width
+
+    @cached_property
+    def tensor(self) -> Tensor:
+        """``(steps, n, C, H, W)``, channels last in memory."""
+        sums = self.convolution(self.spikes)
+        if self.pool == (1, 1):
+            return sums
+        pooled = F.max_pool2d(sums.flatten(0, 1), self.pool, self.pool_stride)
+        return pooled.view(*sums.shape[:2], *pooled.shape[1:])
+
+    def pooled(self, module: nn.MaxPool2d) -> Self | None:
+        """The largest of each window; None where the module does more than that, or there was pooling before."""
+        plain = not module.ceil_mode and not module.return_indices
+        if not plain or self.pool != (1, 1) or _pair(module.dilation) != (1, 1) or _pair(module.padding) != (0, 0):
+            return None
+        return replace(self, pool=_pair(module.kernel_size), pool_stride=_pair(module.stride))
+
+    def layer(self, dynamics: Dynamics) -> Layer:
+        """With neurons behind it, as the kernels take it."""
+        made, pool, stride = self.convolution, self.pool, self.pool_stride
+        return Layer(made.prepared, dynamics, made.stride, made.padding, (pool[0], pool[1]), (stride[0], stride[1]))
+
+    def fired(self, layer: Layer) -> Packed:
+        """The neurons' spikes."""
+        return Packed(kernels.fire(self.spikes.words, layer), self.convolution.prepared.outputs, flat=False)
 
 
 def _pair(size: int | tuple[int, ...]) -> tuple[int, ...]:
