@@ -188,7 +188,7 @@ class Engine:
             return _Value(self._called(node, [padded]).over_time[:, :n])
         rows = steps * next(value.tensor.shape[1] for value in given if value.tensor is not None)
         answer = node.call(*self._laid_out(node, [value.folded(steps, rows) for value in given]))
-        if isinstance(answer, tuple) and isinstance(answer[0], Tensor):  # as of chunk, of attention: the next operation takes a part
+        if isinstance(answer, tuple) and isinstance(answer[0], Tensor):  # as of chunk: the next operation takes a part
             return _Value(still=tuple(self._unfolded(part, steps, rows) for part in answer))
         return self._unfolded(answer, steps, rows)
 
