@@ -36,8 +36,8 @@ class OwnLoop:
     Attributes:
         style: ``"step"``: called once a step with ``(n, ...)``; ``"time"``: once with ``(steps, n, ...)``; ``"loop"``:
             once with ``(n, ...)``, and it makes the steps itself.
-        layers: names of the neuron layers that are called once in each step, as in ``named_modules``.
-        left_out: those that are called otherwise, and how often in all.
+        layers: names of the neuron layers, as in ``named_modules``; ``lif#1`` and ``lif#2`` are two places of a step at
+            which the same ``lif`` is called. Layers that are called in some of the steps only are left out.
         takes_time: whether all of them take whole trains ``(steps, n, ...)``.
 
     Raises:
@@ -49,14 +49,17 @@ class OwnLoop:
         self._network, self._package, self._steps = network, package, steps
         neurons = {name: module for name, module in network.named_modules() if package.is_neuron(module)}
         self._whole = {name for name, module in neurons.items() if package.takes_time(module)}
-        self.layers, self.left_out = tuple(neurons), dict[str, int]()
+        self.layers = tuple(neurons)
         self.takes_time = len(self._whole) == len(neurons)
         self.style, seen = self._found(probe)
-        counts = {name: len(calls) for name, (calls, _) in seen.items()}
-        usual = {name: 1 if name in self._whole or self.style == "step" else steps for name in counts}
-        self.left_out = {name: count for name, count in counts.items() if count != usual[name]}
-        self.layers = tuple(name for name in counts if name not in self.left_out)
-        self._first = {name: self._first_step(name, seen[name][0]) for name in self.layers}
+        self._places, self._first = dict[str, int](), dict[str, Tensor]()  # in each step; currents of the first
+        for name, (currents, _) in seen.items():
+            calls = 1 if name in self._whole or self.style == "step" else steps
+            self._places[name], missing = divmod(len(currents), calls)
+            for place in range(0 if missing else self._places[name]):
+                layer = f"{name}#{place + 1}" if self._places[name] > 1 else name
+                self._first[layer] = currents[place][0] if name in self._whole else currents[place]
+        self.layers = tuple(self._first)
 
     @torch.inference_mode()
     def run(self, inputs: Tensor, layers: Sequence[str]) -> dict[str, Watched]:
@@ -69,8 +72,8 @@ class OwnLoop:
         n = inputs.shape[1]
         if n < ROWS:  # so that the answer does not depend on what an image is shown with
             inputs = inputs[:, torch.arange(ROWS, device=inputs.device) % n]
-        seen = self._called(inputs, self.style, layers)
-        return {name: self._joined(name, *seen[name], n) for name in layers}
+        seen = self._called(inputs, self.style, [module_of(layer) for layer in layers])
+        return {layer: self._joined(layer, *seen[module_of(layer)], n) for layer in layers}
 
     def check_repeats(self, probed: dict[str, Watched]) -> None:
         """Compares a run on the images by which the style was found.
@@ -85,12 +88,12 @@ class OwnLoop:
                     "again: it seems to draw random numbers. Take that out; encoder='rate' draws spikes with a seed"
                 )
 
-    def _called(self, inputs: Tensor, style: str, layers: Sequence[str]) -> _Seen:
+    def _called(self, inputs: Tensor, style: str, modules: Sequence[str]) -> _Seen:
         network = copied(self._network)
         self._package.reset(network)
         if style == "loop" and len(inputs) > 1:
             raise InputError("the network makes its time steps itself, so it can only be shown constant input")
-        with _watching({name: network.get_submodule(name) for name in layers}) as seen:
+        with _watching({name: network.get_submodule(name) for name in modules}) as seen:
             if style == "step":
                 state: object = None
                 for t in range(self._steps):
@@ -141,13 +144,17 @@ class OwnLoop:
             made.append(len(currents[0]) if whole else len(currents))
         return min(made, default=None)
 
-    def _first_step(self, name: str, currents: list[Tensor]) -> Tensor:
-        return currents[0][0] if name in self._whole else currents[0]
-
-    def _joined(self, name: str, currents: list[Tensor], spikes: list[Tensor], images: int) -> Watched:
+    def _joined(self, layer: str, currents: list[Tensor], spikes: list[Tensor], images: int) -> Watched:
+        name, _, number = layer.partition("#")
+        place, places = int(number or 1) - 1, self._places[name]
         if name in self._whole:
-            return Watched(currents[0][:, :images], spikes[0][:, :images])
-        return Watched(torch.stack(currents)[:, :images], torch.stack(spikes)[:, :images])
+            return Watched(currents[place][:, :images], spikes[place][:, :images])
+        return Watched(*(torch.stack(calls[place::places])[:, :images] for calls in (currents, spikes)))
+
+
+def module_of(layer: str) -> str:
+    """The name of the module that serves a layer."""
+    return layer.partition("#")[0]
 
 
 _Seen = dict[str, tuple[list[Tensor], list[Tensor]]]  # input currents and spikes of each call of each layer

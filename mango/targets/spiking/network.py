@@ -23,7 +23,7 @@ from mango.targets.spiking.arithmetic import check_precision, device_of, maps, r
 from mango.targets.spiking.copies import copied
 from mango.targets.spiking.engine import ROWS, Engine
 from mango.targets.spiking.graph import Graph, NotAGraph, trace
-from mango.targets.spiking.loop import OwnLoop, Watched
+from mango.targets.spiking.loop import OwnLoop, Watched, module_of
 from mango.targets.spiking.nir import DT, read_nir
 from mango.targets.spiking.packages import package_of
 from mango.targets.spiking.preprocess import Preprocess, checked_stimuli
@@ -134,7 +134,7 @@ class SpikingNetwork:
             self.layers = {name: tuple(watched.spikes.shape[2:]) for name, watched in own.items()}
             self._driven = {name for name, watched in own.items() if watched.currents.shape == watched.spikes.shape}
             self._neurons = {
-                name: self._package.neuron(self._network.get_submodule(name), shape)
+                name: self._package.neuron(self._network.get_submodule(module_of(name)), shape)
                 for name, shape in self.layers.items()
             }
             self._engine: Engine | None = None

@@ -58,7 +58,7 @@ def test_stimuli_of_another_shape_are_told() -> None:
         own(nn.Sequential(nn.Linear(20, 6), leaky()), 5, torch.rand(4, 21))
 
 
-def test_a_neuron_at_several_places_is_left_out() -> None:
+def test_a_neuron_at_several_places_is_several_layers() -> None:
     class Shared(nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -69,7 +69,12 @@ def test_a_neuron_at_several_places_is_left_out() -> None:
             return answer
 
     loop = own(Shared(), 5)
-    assert (loop.layers, loop.left_out) == (("first",), {"shared": 2})
+    assert loop.layers == ("first", "shared#1", "shared#2")
+    watched = loop.run(PROBE[None], loop.layers)
+    assert torch.equal(watched["shared#1"].currents, watched["shared#2"].currents) is False
+    with torch.inference_mode():
+        again = loop._network.fc(watched["shared#1"].spikes[3])  # type: ignore[operator]
+    assert torch.equal(watched["shared#2"].currents[3], again)
 
     class Only(Shared):
         def forward(self, x: Tensor) -> Tensor:
