@@ -164,7 +164,7 @@ def test_names_are_made(tmp_path, monkeypatch):
     assert isinstance(target, Bowl)
     with pytest.raises(UnknownName, match="unknown target 'sfere'; did you mean sphere"):
         build(Plain(), "sfere")
-    with pytest.raises(InputError, match="target 'my_wrong_subjects:bowl' could not be made: KeyError: 'weights'"):
+    with pytest.raises(InputError, match="my_wrong_subjects:bowl raised KeyError: 'weights'"):
         build(Plain(), "my_wrong_subjects:bowl")
 
 

@@ -31,10 +31,15 @@ from mango.errors import OptionError
 from mango.evaluators import RayEvaluator
 from tests.evaluators.subjects import Plain, Visible, answer_all, trials
 
-ray.init(num_cpus=2, num_gpus={gpus}, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+while not ray.is_initialized():  # it gives itself 30 seconds, too few where much else runs
+    try:
+        ray.init(num_cpus=2, num_gpus={gpus}, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+    except Exception:
+        ray.shutdown()
 for share in ({{"workers": 2, "gpus": 0.5}}, {{"workers": 1, "gpus": 1}}, {{"workers": 2, "gpus": 1}}, {{"gpus": 2}}):
     try:
         with RayEvaluator(Plain(), Visible(), chunk=1, **share) as evaluator:
+            results, _ = answer_all(evaluator, trials(4))
             while any(worker.doing == "starting" for worker in evaluator.workers()):
                 results, _ = answer_all(evaluator, trials(4))
             print([result.value for result in results])
