@@ -136,6 +136,12 @@ def test_the_number_of_images_and_other_sizes_are_told_apart() -> None:
     assert current(graph, torch.randn(5, 4)).shape == (5, 4)
 
 
+def test_a_view_of_spikes_that_lie_otherwise_in_memory() -> None:
+    graph = found(lambda net, x: net.lif(net.fc(x.view(x.size(0), -1))))
+    x = torch.randn(2, 5, 2).transpose(0, 1)
+    assert torch.equal(graph.nodes[1].call(x, 5), x.reshape(5, 4))
+
+
 def test_steps_of_a_network_that_makes_them_itself() -> None:
     def forward(net: nn.Module, x: Tensor) -> object:
         mem = torch.zeros(x.size(0), 4)

@@ -110,6 +110,7 @@ def test_it_is_the_network_of_snntorch_that_was_written(tmp_path: Path) -> None:
     )
     assert found.stimulus_shape == SHAPE
     assert found.layers == {"n1": (4, 6, 6), "n5": (5,), "n7": (3,)}
+    assert not any(name.endswith("_input") for name, _ in found._network.named_modules())  # nothing is scaled
     assert found.check is not None
     trains = reference.own(own, images(), STEPS, reference.step_by_step, (snntorch.Leaky, snntorch.Synaptic))
     for name, place in (("n1", "1"), ("n5", "5"), ("n7", "7")):

@@ -17,6 +17,7 @@ from mango.targets.spiking import SpikingNetwork, SpikingTarget
 from mango.targets.spiking.packages import package_of
 from tests.targets.spiking import reference
 from tests.targets.spiking.jelly_networks import CASES, SHAPE, STEPS, TRAINS, build, functional, neuron, stronger
+from tests.targets.spiking.jelly_networks import layer as layers
 
 NODES = (neuron.BaseNode,)
 
@@ -67,6 +68,18 @@ def test_evaluations_do_not_depend_on_those_before(name: str) -> None:
     first = network(name).read(images, layer, (), "count")
     network(name).read(images[:2], layer, (), "count")
     assert (network(name).read(images, layer, (), "count") == first).all()
+
+
+def test_trains_are_told_from_images_of_one_colour() -> None:
+    """Four grey images (4, 1, 28, 28) look like four steps of one image of 28 rows."""
+    torch.manual_seed(0)
+    mine = nn.Sequential(layers.Flatten(), layers.Linear(784, 10), neuron.IFNode())
+    functional.set_step_mode(mine, "m")
+    found = SpikingNetwork(mine, steps=4, stimulus_shape=(1, 28, 28))
+    images = reference.pictures("noise", 5, (1, 28, 28))
+    own = reference.own(mine, images, 4, TRAINS, NODES)
+    assert found.layers == {"2": (10,)}
+    assert torch.equal(reference.of_mango(found, images, "2")[1], own["2"][1])
 
 
 def test_the_user_s_network_is_left_as_it_was() -> None:
