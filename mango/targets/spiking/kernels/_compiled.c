@@ -85,10 +85,13 @@ static PyObject *integrate(PyObject *self, PyObject *args)
     a.parameters = b[1].buf;
     a.words = b[2].buf;
     a.potentials = b[3].len ? b[3].buf : NULL;
+    int done;
     Py_BEGIN_ALLOW_THREADS
-    integrate_with(&a);
+    done = integrate_all(&a);
     Py_END_ALLOW_THREADS
     release(b, 4);
+    if (!done)
+        return PyErr_NoMemory();
     Py_RETURN_NONE;
 fail:
     release(b, 4);
@@ -231,6 +234,31 @@ fail:
     return NULL;
 }
 
+static PyObject *flatten(PyObject *self, PyObject *args)
+{
+    (void)self;
+    PyObject *words, *out;
+    int channels;
+    if (!PyArg_ParseTuple(args, "OiO:flatten", &words, &channels, &out))
+        return NULL;
+    Py_buffer b[2];
+    memset(b, 0, sizeof(b));
+    if (get(words, b, "words", "H", 3, 0) || get(out, b + 1, "out", "H", 2, 1))
+        goto fail;
+    const Py_ssize_t *x = b[0].shape, *y = b[1].shape;
+    if (expect(channels > 0 && x[2] == ((Py_ssize_t)channels + 15) / 16, "words: expected (images, places, channels / 16)") ||
+        expect(y[0] == x[0] && y[1] == (x[1] * channels + 15) / 16, "out: expected (images, neurons / 16)"))
+        goto fail;
+    Py_BEGIN_ALLOW_THREADS
+    flatten_words(b[0].buf, x[0], x[1], x[2], b[1].buf, y[1]);
+    Py_END_ALLOW_THREADS
+    release(b, 2);
+    Py_RETURN_NONE;
+fail:
+    release(b, 2);
+    return NULL;
+}
+
 /* For tests: the kernels are those of another instruction set from now on. */
 static PyObject *use(PyObject *self, PyObject *args)
 {
@@ -255,6 +283,7 @@ static PyMethodDef METHODS[] = {
     {"integrate", integrate, METH_VARARGS, "See portable.integrate."},
     {"convolve", convolve, METH_VARARGS, "See portable.convolve."},
     {"fold", fold, METH_VARARGS, "A whole layer: convolution of spikes, pooling, neurons."},
+    {"flatten", flatten, METH_VARARGS, "See portable.flatten."},
     {"use", use, METH_VARARGS, "Use another instruction set: plain, AVX2 or AVX-512."},
     {NULL, NULL, 0, NULL},
 };

@@ -4,6 +4,8 @@
    are listed, x * block + channel; the window of an output is a stretch of that list, for every kernel row the same.
    Outputs are visited by the length of their stretch, so that the processor foresees where each loop ends. */
 
+#define AHEAD 3 /* windows */
+
 /* The events of one stretch, their weights added to `from` (NULL: to 0), into `to`. */
 INLINE void NAME(gather)(const int groups, const int valued, uintptr_t weights, const int32_t *events,
                          const float *values, ptrdiff_t count, const float *from, float *to)
@@ -152,6 +154,8 @@ INLINE void NAME(add)(const int groups, const int valued, const Convolution *a, 
         for (; w < end; w++) {
             const Window *window = s->sorted + w;
             float *partial = s->partial + ring + window->partial;
+            for (int v = 0; v < groups; v++) /* the sums lie in no order that the processor foresees */
+                __builtin_prefetch(s->partial + ring + window[AHEAD].partial + v * GROUP, 1);
             NAME(gather)(groups, valued, weights + (uintptr_t)window->shift, s->events + window->events,
                          valued ? s->values + window->events : NULL, length, first ? NULL : partial, partial);
             if (last)
@@ -195,3 +199,4 @@ TARGET static void NAME(convolve)(const Convolution *a, Scratch *s)
 }
 
 #undef GROUPS
+#undef AHEAD

@@ -4,6 +4,8 @@
    The sums are not made in torch's order. So each potential carries a bound on the difference; where one comes so near
    its threshold that the spike is in doubt, the neuron's currents are summed again in torch's order. */
 
+#define AHEAD 12 /* entries */
+
 /* The weights of a window by trains, into sums; returns how many trains, listed as present. */
 INLINE int NAME(add_trains)(const int groups, const Convolution *a, const Trains *s, Room *room, const float *weights,
                             int top, int left)
@@ -15,6 +17,8 @@ INLINE int NAME(add_trains)(const int groups, const Convolution *a, const Trains
             const float *rows = weights + (ptrdiff_t)(i * a->kw + j) * a->block * a->width_out;
             for (const Entry *e = s->entries + starts[0]; e < s->entries + starts[a->blocks]; e++) {
                 const float *row = rows + e->row;
+                for (int v = 0; v < groups; v++) /* weights come from afar, and not in a pattern */
+                    __builtin_prefetch(rows + e[AHEAD].row + v * GROUP);
                 int place = room->places[e->train];
                 if (place < 0) {
                     room->places[e->train] = place = known;
@@ -239,3 +243,4 @@ TARGET static ptrdiff_t NAME(fold)(const Layer *a, const Trains *s, Room *room, 
 }
 
 #undef TILES
+#undef AHEAD

@@ -1,7 +1,5 @@
 /* Neurons over all their steps; the operations and their order are those of dynamics.py. */
 
-#define TOGETHER 4 /* positions whose groups are stepped side by side: one waits for its own last step */
-
 /* One step: U and I to the potential after it; H and the spikes go where they are wanted. */
 INLINE VECTOR NAME(step)(const int charge, const int reset, VECTOR u, VECTOR current, const VECTOR *p, VECTOR *charged,
                          uint32_t *spikes)
@@ -38,56 +36,50 @@ INLINE VECTOR NAME(step)(const int charge, const int reset, VECTOR u, VECTOR cur
     return h;
 }
 
-/* n positions from q on, of the group of channels that begins at c. */
-INLINE void NAME(train)(const int charge, const int reset, const int n, const Neurons *a, ptrdiff_t q, ptrdiff_t c)
+/* All steps of n positions from `first` on, whose potentials are kept in u. */
+INLINE void NAME(train)(const int charge, const int reset, const Neurons *a, ptrdiff_t first, ptrdiff_t n, VECTOR *u)
 {
-    const ptrdiff_t left = a->channels - c < GROUP ? a->channels - c : GROUP;
-    const ptrdiff_t whole = a->positions * a->channels, groups = (a->channels + GROUP - 1) / GROUP;
-    VECTOR p[PER][4], u[TOGETHER][PER];
-    float edge[GROUP] = {0};
-    for (int row = 0; row < 5; row++) {
-        memcpy(edge, a->parameters + row * a->channels + c, left * sizeof(float));
-        for (int v = 0; v < PER; v++) {
-            if (row < 4)
-                p[v][row] = LOAD(edge + v * LANES);
-            else
-                for (int i = 0; i < n; i++)
-                    u[i][v] = LOAD(edge + v * LANES);
-        }
-    }
-    for (ptrdiff_t t = 0; t < a->steps; t++) {
-        const float *currents = a->currents + (a->still ? 0 : t * whole) + q * a->channels + c;
-        uint16_t *words = a->words + (t * a->positions + q) * groups + c / GROUP;
-        for (int i = 0; i < n; i++) {
-            const float *current = currents + i * a->channels;
-            uint32_t word = 0;
-            if (left < GROUP) {
-                memcpy(edge, current, left * sizeof(float));
-                current = edge;
+    const ptrdiff_t groups = (a->channels + GROUP - 1) / GROUP, whole = a->positions * a->channels;
+    const float *end = a->currents + (a->still ? 1 : a->steps) * whole;
+    for (ptrdiff_t t = -1; t < a->steps; t++) /* before the first step the potentials are set */
+        for (ptrdiff_t g = 0; g < groups; g++) {
+            const ptrdiff_t c = g * GROUP, left = a->channels - c < GROUP ? a->channels - c : GROUP;
+            VECTOR p[PER][5], *potential = u + g * n * PER;
+            for (int row = 0; row < 5; row++)
+                for (int v = 0; v < PER; v++)
+                    p[v][row] = LOAD(a->parameters + (row * groups + g) * GROUP + v * LANES);
+            if (t < 0) {
+                for (ptrdiff_t i = 0; i < n * PER; i++)
+                    potential[i] = p[i % PER][4];
+                continue;
             }
-            for (int v = 0; v < PER; v++) {
-                uint32_t spikes;
-                VECTOR charged;
-                u[i][v] = NAME(step)(charge, reset, u[i][v], LOAD(current + v * LANES), p[v], &charged, &spikes);
-                word |= spikes << (v * LANES);
+            const float *current = a->currents + (a->still ? 0 : t * whole) + first * a->channels + c;
+            uint16_t *words = a->words + (t * a->positions + first) * groups + g;
+            for (ptrdiff_t i = 0; i < n; i++, current += a->channels, potential += PER) {
+                float edge[GROUP];
+                const float *from = current;
+                uint32_t word = 0;
+                if (end - current < GROUP) /* else what follows is read too, and thrown away */
+                    from = memcpy(edge, current, left * sizeof(float));
+                for (int v = 0; v < PER; v++) {
+                    uint32_t spikes;
+                    VECTOR h;
+                    potential[v] = NAME(step)(charge, reset, potential[v], LOAD(from + v * LANES), p[v], &h, &spikes);
+                    word |= spikes << (v * LANES);
+                }
+                words[i * groups] = (uint16_t)(word & (0xffffu >> (GROUP - left)));
+                if (a->potentials)
+                    memcpy(a->potentials + t * whole + (first + i) * a->channels + c, potential, left * sizeof(float));
             }
-            words[i * groups] = (uint16_t)(word & (0xffffu >> (GROUP - left)));
         }
-        if (a->potentials)
-            for (int i = 0; i < n; i++)
-                memcpy(a->potentials + t * whole + (q + i) * a->channels + c, u[i], left * sizeof(float));
-    }
 }
 
 INLINE void NAME(trains)(const int charge, const int reset, const Neurons *a)
 {
-    for (ptrdiff_t c = 0; c < a->channels; c += GROUP) {
-        ptrdiff_t q = 0;
-        for (; q + TOGETHER <= a->positions; q += TOGETHER)
-            NAME(train)(charge, reset, TOGETHER, a, q, c);
-        for (; q < a->positions; q++)
-            NAME(train)(charge, reset, 1, a, q, c);
-    }
+    const ptrdiff_t groups = (a->channels + GROUP - 1) / GROUP, most = POTENTIALS / GROUP / groups;
+    const ptrdiff_t n = most > 1 ? most : 1;
+    for (ptrdiff_t q = 0; q < a->positions; q += n)
+        NAME(train)(charge, reset, a, q, a->positions - q < n ? a->positions - q : n, a->room);
 }
 
 #define RESETS(charge, reset) \
@@ -120,4 +112,3 @@ TARGET static void NAME(integrate)(const Neurons *a)
 
 #undef RESETS
 #undef CHARGES
-#undef TOGETHER

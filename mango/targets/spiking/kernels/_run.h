@@ -85,6 +85,23 @@ static void take(int set)
 #endif
 }
 
+/* The work itself, in memory of its own; 0 where there is not enough. Parameters are given as (5, channels). */
+static int integrate_all(Neurons *a)
+{
+    const size_t lanes = ((size_t)a->channels + 15) / 16 * 16, room = lanes > POTENTIALS ? lanes : POTENTIALS;
+    float *memory = calloc(room + 5 * lanes + 16, sizeof(float));
+    if (!memory)
+        return 0;
+    float *filled = (float *)(((uintptr_t)memory + 63) & ~(uintptr_t)63);
+    for (int row = 0; row < 5; row++)
+        memcpy(filled + row * lanes, a->parameters + row * a->channels, a->channels * sizeof(float));
+    a->parameters = filled;
+    a->room = filled + 5 * lanes;
+    integrate_with(a);
+    free(memory);
+    return 1;
+}
+
 /* Rows of outputs whose windows lie in the padding altogether. */
 static void fill_padding(const Convolution *a)
 {
@@ -117,7 +134,7 @@ static int convolve_all(Convolution *a)
         .ends = malloc(((size_t)a->kw * a->block + 2) * sizeof(int32_t)),
         .values = malloc((a->values ? events : 1) * sizeof(float)),
         .unsorted = malloc(windows * sizeof(Window)),
-        .sorted = malloc(windows * sizeof(Window)),
+        .sorted = calloc(windows + 16, sizeof(Window)), /* some more are looked at ahead */
     };
     char *partial = malloc(a->together * each * sizeof(float) + 64);
     s.partial = (float *)(((uintptr_t)partial + 63) & ~(uintptr_t)63);
@@ -162,7 +179,7 @@ static int fold_all(const Layer *a, int steps, const uint16_t *words, uint16_t *
         neurons * s.width,                                  /* bits */
         neurons * sizeof(*s.known),                         /* known */
         ((size_t)s.mask + 1) * sizeof(int32_t),             /* table */
-        neurons * sizeof(Entry),                            /* entries */
+        (neurons + 16) * sizeof(Entry),                     /* entries; some more are fetched ahead */
         places * (c->blocks + 1) * sizeof(int32_t),         /* starts */
         (neurons + 1) * sizeof(int32_t),                    /* train_starts */
         neurons * s.octets * sizeof(int32_t),               /* train_slots */

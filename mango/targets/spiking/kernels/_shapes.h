@@ -6,10 +6,13 @@ enum { NONE, LATE_SUBTRACT, LATE_ZERO, SUBTRACT, REPLACE, BOTH_SUBTRACT, BOTH_ZE
 typedef struct {
     int charge, reset, still;
     ptrdiff_t steps, positions, channels;
-    const float *currents, *parameters;
+    const float *currents, *parameters; /* (5, channels), each row filled up to whole words */
     uint16_t *words;
     float *potentials;
+    void *room; /* for the potentials of the positions that are stepped together */
 } Neurons;
+
+#define POTENTIALS 4096 /* half a usual first cache, where the channels are not more */
 
 typedef struct {
     ptrdiff_t images;

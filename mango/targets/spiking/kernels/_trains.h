@@ -101,3 +101,18 @@ static void list_slots(Trains *s)
     }
     s->step_starts[s->steps] = count;
 }
+
+/* Words (images, places, groups), to words (images, groups of all neurons) channel by channel, all places of each. */
+static void flatten_words(const uint16_t *words, ptrdiff_t images, ptrdiff_t places, ptrdiff_t groups, uint16_t *out,
+                          ptrdiff_t groups_out)
+{
+    memset(out, 0, (size_t)(images * groups_out) * sizeof(*out));
+    for (ptrdiff_t image = 0; image < images; image++, out += groups_out)
+        for (ptrdiff_t place = 0; place < places; place++)
+            for (ptrdiff_t g = 0; g < groups; g++)
+                for (uint32_t word = *words++; word; word &= word - 1) {
+                    const ptrdiff_t at = (g * 16 + __builtin_ctz(word)) * places + place;
+                    if (at / 16 < groups_out)
+                        out[at / 16] |= (uint16_t)(1u << at % 16);
+                }
+}

@@ -69,6 +69,10 @@ class Kernels(Protocol):
         """Whole layers of the images for which that is fast; how many neurons were in doubt."""
         ...
 
+    def flatten(self, words: Array, channels: int, out: Array, /) -> None:
+        """Spikes of places and channels as those of features, channel by channel."""
+        ...
+
 
 @cache
 def kernels() -> Kernels:

@@ -4,29 +4,22 @@ A spike adds its weights to the outputs around it and no spike adds nothing, so 
 the sum that torch makes over all inputs, as long as the terms come in the same order. torch (oneDNN) takes the input
 channels in blocks; within a block it goes over kernel row, kernel column and channel; the sums of the blocks, each
 from 0, are added one after another. How long a block is and where the bias enters depends on processor and layout:
-`order_of` finds out on probes.
+`orders` finds out on probes.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import product
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mango.errors import InputError
 from mango.targets.spiking.kernels.backend import kernels
-from mango.targets.spiking.kernels.trains import LANES, expect, groups_of, pack
-
-if TYPE_CHECKING:
-    from torch import Tensor
+from mango.targets.spiking.kernels.trains import LANES, expect, groups_of
 
 LINE = 16  # floats of a line of the cache
 WIDEST = 4  # groups of 16 output channels whose sums are held in registers
-BLOCKS = (16, 8, 32, 64)  # lengths of a block of input channels that are tried, beside the whole
-DENSITIES = (0.02, 0.2, 0.7)  # shares of spikes of the probes
 
 
 @dataclass(frozen=True)
@@ -115,53 +108,6 @@ def spike_convolution(
         out,
     )
     return out.reshape(steps, images, *place, prepared.outputs)
-
-
-def order_of(
-    weight: Tensor,
-    bias: Tensor | None,
-    size: tuple[int, int],
-    stride: tuple[int, int] = (1, 1),
-    padding: tuple[int, int] = (0, 0),
-    *,
-    images: int = 2,
-    channels_last: bool = False,
-) -> Order | None:
-    """The order in which torch adds in this convolution, on this machine; None where none of the known ones fits.
-
-    Args:
-        weight: of the layer.
-        bias: of the layer.
-        size: height and width of its input.
-        stride: of the layer.
-        padding: of the layer.
-        images: in a batch; torch may add otherwise for one image.
-        channels_last: whether torch is given its input so.
-    """
-    import torch  # here alone: the kernels themselves do without
-    import torch.nn.functional as F
-
-    inputs = weight.shape[1]
-    weights, biases = weight.numpy(), None if bias is None else bias.numpy()
-    layout = torch.channels_last if channels_last else torch.contiguous_format
-    generator = torch.Generator().manual_seed(0)
-    probes, answers = [], []
-    for density in DENSITIES:
-        spikes = (torch.rand(images, inputs, *size, generator=generator) < density).float()
-        probes.append(pack(spikes.permute(0, 2, 3, 1).numpy())[None])
-        out = F.conv2d(spikes.contiguous(memory_format=layout), weight.contiguous(memory_format=layout), bias,
-                       stride=stride, padding=padding)  # fmt: skip
-        answers.append(out.permute(0, 2, 3, 1).numpy())
-    lengths = dict.fromkeys([*(block for block in BLOCKS if block < inputs), inputs])
-    for block, first in product(lengths, (True, False)):
-        order = Order(block, first)
-        prepared = prepare(weights, biases, order)
-        if all(
-            np.array_equal(spike_convolution(probe, prepared, stride, padding)[0], answer)
-            for probe, answer in zip(probes, answers, strict=True)
-        ):
-            return order
-    return None
 
 
 def _aligned(shape: tuple[int, ...]) -> NDArray[np.float32]:

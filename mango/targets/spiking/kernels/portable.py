@@ -222,6 +222,19 @@ def _add_rows(flat, base, events, acc):  # type: ignore[no-untyped-def]
             acc[o] += flat[r0 + o]
 
 
+@_compiled
+def flatten(words, channels, out):  # type: ignore[no-untyped-def]
+    """Words ``(images, places, groups)`` to ``(images, groups of all neurons)``, channel by channel."""
+    images, places, _ = words.shape
+    out[:] = 0
+    for n in range(images):
+        for place in range(places):
+            for c in range(channels):
+                if words[n, place, c // LANES] >> (c % LANES) & 1:
+                    at = c * places + place
+                    out[n, at // LANES] |= 1 << (at % LANES)
+
+
 def fold(*_arguments: object) -> int:
     """Folds nothing: every layer is convolved event by event."""
     return 0

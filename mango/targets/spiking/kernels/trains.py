@@ -76,6 +76,21 @@ def unpack(words: NDArray[np.uint16], channels: int) -> NDArray[np.float32]:
     return np.unpackbits(octets, axis=-1, count=channels, bitorder="little").astype(np.float32)
 
 
+def flatten(words: NDArray[np.uint16], channels: int) -> NDArray[np.uint16]:
+    """Spikes ``(T, n, H, W, groups)`` as features, channel by channel as torch has them: ``(T, n, 1, 1, groups')``.
+
+    Raises:
+        InputError: spikes of another kind or of other channels.
+    """
+    expect("words", words, np.uint16, 5)
+    steps, images, height, width, groups = words.shape
+    if groups != groups_of(channels):
+        raise InputError(f"expected words of {groups_of(channels)} groups of 16 channels; got {groups}")
+    out = np.empty((steps * images, groups_of(channels * height * width)), np.uint16)
+    kernels().flatten(words.reshape(steps * images, height * width, groups), channels, out)
+    return out.reshape(steps, images, 1, 1, -1)
+
+
 def count(words: NDArray[np.uint16], channels: int) -> NDArray[np.int32]:
     """Spikes of each neuron over time, ``(n, H, W, channels)``."""
     total = np.zeros((*words.shape[1:-1], channels), np.int32)

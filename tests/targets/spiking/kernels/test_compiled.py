@@ -128,6 +128,22 @@ def test_layers_that_do_not_fit(name, bad, message):
         COMPILED.fold(*(good_layer() | {name: bad}).values())
 
 
+@pytest.mark.parametrize(
+    ("words", "channels", "out"),
+    [
+        (np.zeros((2, 4, 2), np.uint16), 33, np.zeros((2, 5), np.uint16)),
+        (np.zeros((2, 4, 2), np.uint16), 0, np.zeros((2, 5), np.uint16)),
+        (np.zeros((2, 4, 2), np.uint16), 20, np.zeros((2, 4), np.uint16)),
+        (np.zeros((2, 4, 2), np.uint16), 20, np.zeros((1, 5), np.uint16)),
+        (np.zeros((2, 4, 2), np.float32), 20, np.zeros((2, 5), np.uint16)),
+    ],
+)
+def test_words_that_cannot_be_flattened(words, channels, out):
+    COMPILED.flatten(np.zeros((2, 4, 2), np.uint16), 20, np.zeros((2, 5), np.uint16))
+    with pytest.raises(ValueError, match="expected"):
+        COMPILED.flatten(words, channels, out)
+
+
 def test_what_may_not_be_written_is_not_written():
     arguments = good_convolution()
     arguments["out"].flags.writeable = False

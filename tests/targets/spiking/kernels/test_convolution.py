@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 
 from mango.errors import InputError
-from mango.targets.spiking.kernels import Order, order_of, pack, prepare, spike_convolution
+from mango.targets.spiking.kernels import Order, linear_order_of, order_of, pack, prepare, spike_convolution
 
 SHAPES = {  # Cin, Cout, kernel, stride, padding, size
     "first of the literature's network": (200, 64, (5, 5), (1, 1), (0, 0), (14, 14)),
@@ -90,11 +90,26 @@ def test_an_order_that_was_found_is_torchs(name, channels_last, bias):
         np.testing.assert_array_equal(out[0], expected)
 
 
+@pytest.mark.parametrize("rows", [4, 16])
+@pytest.mark.parametrize(("inputs", "outputs"), [(100, 64), (300, 100), (1600, 100), (100, 10)])
+def test_the_order_of_a_linear_layer(inputs, outputs, rows):
+    generator = torch.Generator().manual_seed(4)
+    weight = torch.randn(outputs, inputs, generator=generator) * inputs**-0.5
+    bias = torch.randn(outputs, generator=generator)
+    order = linear_order_of(weight, bias, rows)
+    if order is None:
+        pytest.skip("torch adds in an order of its own on this machine")
+    prepared = prepare(weight[:, :, None, None].numpy(), bias.numpy(), order)
+    for density in (0.02, 0.3, 1.0):
+        spikes = (torch.rand(64, inputs, generator=generator) < density).float()
+        out = spike_convolution(pack(spikes.numpy())[None, :, None, None], prepared)
+        np.testing.assert_array_equal(out[0, :, 0, 0], F.linear(spikes, weight, bias).numpy())
+
+
 def test_no_order_is_found_where_torch_adds_otherwise(monkeypatch):
     weight, bias, stride, padding, size = layer("padded")
-    backwards = lambda *given, **named: torch.flip(F_conv2d(torch.flip(given[0], (1,)), *given[1:], **named), (0,))  # noqa: E731
-    F_conv2d = F.conv2d
-    monkeypatch.setattr(F, "conv2d", backwards)
+    forwards = F.conv2d
+    monkeypatch.setattr(F, "conv2d", lambda x, w, *rest: forwards(x.flip(1), w.flip(1), *rest))
     assert order_of(weight, bias, size, stride, padding) is None
 
 

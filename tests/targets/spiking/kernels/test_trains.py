@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
 from mango.errors import InputError
-from mango.targets.spiking.kernels import count, first_spike, integrate, leaky, pack, unpack
+from mango.targets.spiking.kernels import count, first_spike, flatten, integrate, leaky, pack, unpack
 
 
 @pytest.mark.parametrize("channels", [1, 10, 16, 17, 64, 200])
@@ -18,6 +19,17 @@ def test_packed_and_unpacked(channels, density):
     np.testing.assert_array_equal(count(words, channels), spikes.sum(0))
     expected = np.where(spikes.any(0), spikes.argmax(0) + 1, 10)
     np.testing.assert_array_equal(first_spike(words, channels), expected)
+
+
+@pytest.mark.parametrize(("channels", "height", "width"), [(1, 1, 1), (20, 3, 5), (64, 5, 5), (33, 1, 1)])
+def test_flattened_as_torch_does(channels, height, width):
+    spikes = (np.random.default_rng(0).random((4, 2, height, width, channels)) < 0.3).astype(np.float32)
+    words = flatten(pack(spikes), channels)
+    expected = torch.from_numpy(spikes).permute(0, 1, 4, 2, 3).flatten(2).numpy()
+    np.testing.assert_array_equal(unpack(words, expected.shape[2])[:, :, 0, 0], expected)
+    np.testing.assert_array_equal(words, pack(unpack(words, expected.shape[2])))
+    with pytest.raises(InputError, match="groups of 16 channels"):
+        flatten(pack(spikes), channels + 16)
 
 
 def test_bits_beyond_the_last_channel_are_zero():
