@@ -7,7 +7,7 @@ interest does not need.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -55,6 +55,7 @@ class Engine:
         probes: Tensor | None = None,
     ) -> None:
         self._neurons, self._steps, self._time_axis, self._repeats = neurons, steps, time_axis, frozenset(repeats)
+        self._nodes = graph.nodes
         self._plans = {node.name: graph.up_to(node.name) for node in graph.nodes if node.neuron}
         self._input = {node.name: node.inputs[0] for node in graph.nodes if node.neuron}
         self._spread, self.kernels, self._channels_last = spread, kernels, channels_last
@@ -73,6 +74,18 @@ class Engine:
             layer: name of a neuron.
         """
         return self._evaluated(inputs, layer, self._plans[layer])
+
+    @torch.inference_mode()
+    def watch(self, inputs: Tensor, seen: Callable[[str, Tensor], None]) -> None:
+        """Tells the input currents of every layer in one go, one after another.
+
+        Args:
+            inputs: as for `currents`; of as few images as memory holds at all steps.
+            seen: is told the layer and its currents.
+        """
+        n = inputs.shape[1]
+        values = {IMAGE: self._shown(self._spread_out(inputs))}
+        self._run(self._nodes, values, set(), lambda layer, value: seen(layer, value.over_time[:, :n]))
 
     @torch.inference_mode()
     def current_of(self, inputs: Tensor, layer: str, channel: int) -> Tensor:
@@ -122,16 +135,16 @@ class Engine:
 
     def _evaluated_at_once(self, inputs: Tensor, layer: str, plan: tuple[Node, ...]) -> Tensor:
         """Every operation on all steps of some images; what a size says holds for all of these operations."""
-        n = inputs.shape[1]
-        if self._spread and not self._repeats:
-            inputs = inputs.expand(self._steps, *inputs.shape[1:])
-        parts = []
+        n, inputs, parts = inputs.shape[1], self._spread_out(inputs), []
         for begin, end in self._spans(max(n, ROWS), MEMORY[inputs.device.type]):
             shown = inputs[:, torch.arange(begin, end, device=inputs.device) % n]
             values = {IMAGE: _Value(still=shown[0]) if self._repeats else _Value(shown)}
             self._run(plan, values, {self._input[layer]})
             parts.append(values[self._input[layer]].over_time)
         return (torch.cat(parts, 1) if len(parts) > 1 else parts[0])[:, :n]
+
+    def _spread_out(self, inputs: Tensor) -> Tensor:
+        return inputs.expand(self._steps, *inputs.shape[1:]) if self._spread and not self._repeats else inputs
 
     def _shown(self, inputs: Tensor) -> _Value:
         """Inputs, with further images where so few would be rounded otherwise."""
@@ -147,11 +160,19 @@ class Engine:
         bounds = {n * part // parts // alignment * alignment for part in range(parts)} | {n}
         return list(pairwise(sorted(bounds)))
 
-    def _run(self, nodes: Sequence[Node], values: dict[str, _Value], keep: set[str]) -> None:
-        """Adds the nodes' outputs; forgets what nobody needs any more, but for those to keep."""
+    def _run(
+        self,
+        nodes: Sequence[Node],
+        values: dict[str, _Value],
+        keep: set[str],
+        seen: Callable[[str, _Value], None] = lambda layer, value: None,  # noqa: ARG005
+    ) -> None:
+        """Adds the nodes' outputs, forgets what nobody needs but for those to keep, and tells what drives neurons."""
         last = {name: i for i, node in enumerate(nodes) for name in node.inputs}
         for i, node in enumerate(nodes):
             given = [values[name] for name in node.inputs]
+            if node.neuron:
+                seen(node.name, given[0])
             values[node.name] = self._fired(node, given[0]) if node.neuron else self._called(node, given)
             for name in set(node.inputs):
                 if last[name] == i and name not in keep:

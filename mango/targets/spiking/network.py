@@ -319,22 +319,27 @@ class SpikingNetwork:
         raise reason
 
     def _compared(self, engine: Engine, probes: Tensor, own: dict[str, Watched]) -> Check:
-        flipped, spikes, equal, deviation = 0, 0, True, 0.0
-        for name, watched in own.items():
-            neuron = self._neurons[name]
-            try:
-                with maps(self.device, self._precision):
-                    currents = engine.currents(probes, name)
-                equal &= bool((currents == watched.currents).all())
-                largest = watched.currents.abs().max().clamp_min(torch.finfo(currents.dtype).tiny)
-                deviation = max(deviation, float((currents - watched.currents).abs().max() / largest))
+        flipped, spikes, equal, deviation, reached = 0, 0, True, 0.0, "the image"
+
+        def compare(layer: str, currents: Tensor) -> None:
+            nonlocal flipped, spikes, equal, deviation, reached
+            neuron, expected = self._neurons[layer], own[layer].currents
+            equal &= bool((currents == expected).all())
+            largest = expected.abs().max().clamp_min(torch.finfo(currents.dtype).tiny)
+            deviation = max(deviation, float((currents - expected).abs().max() / largest))
+            if neuron.spiking:
                 found = Activity(neuron, currents, self.steps, packed=engine.kernels).spikes
-                flipped += int((found != watched.spikes).sum()) if neuron.spiking else 0
-            except Exception as error:  # an operation of the user's network that does not take many steps at once
-                raise NotAGraph(
-                    f"{name} cannot be evaluated over all steps: {type(error).__name__}: {error}"
-                ) from error
-            spikes += found.numel() if neuron.spiking else 0
+                flipped += int((found != own[layer].spikes).sum())
+                spikes += found.numel()
+            reached = layer
+
+        try:
+            with maps(self.device, self._precision):
+                engine.watch(probes, compare)
+        except Exception as error:  # an operation of the user's network that does not take many steps at once
+            raise NotAGraph(
+                f"what follows {reached} cannot be evaluated over all steps: {type(error).__name__}: {error}"
+            ) from error
         return Check(flipped, spikes, equal, deviation)
 
 
