@@ -181,6 +181,20 @@ def test_statistics_over_the_images_shown_together_cannot_be_taken_over_steps() 
         assert SpikingNetwork(Centred(), steps=STEPS, stimulus_shape=SHAPE).check is None
 
 
+def test_an_operation_that_takes_one_step_only_is_told() -> None:
+    class Fixed(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.fc, self.second = lif(), nn.Linear(768, 20), lif()
+
+        def forward(self, x: Tensor) -> Tensor:
+            answer: Tensor = self.second(self.fc(self.first(x).view(4, -1)))
+            return answer
+
+    with pytest.warns(RuntimeWarning, match="what follows first cannot be evaluated over all steps: RuntimeError"):
+        assert SpikingNetwork(Fixed(), steps=STEPS, stimulus_shape=SHAPE).check is None
+
+
 def test_a_slow_trace_that_flips_no_spike_on_the_probes_is_seen() -> None:
     class Adapting(nn.Module):
         def __init__(self) -> None:

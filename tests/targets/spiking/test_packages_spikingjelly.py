@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import warnings
 from functools import cache
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -15,8 +16,9 @@ from torch import nn
 from mango.errors import InputError
 from mango.targets.spiking import SpikingNetwork, SpikingTarget
 from mango.targets.spiking.packages import package_of
+from tests.optional import optional
 from tests.targets.spiking import reference
-from tests.targets.spiking.jelly_networks import CASES, SHAPE, STEPS, TRAINS, build, functional, neuron, stronger
+from tests.targets.spiking.jelly_networks import CASES, SHAPE, STEP, STEPS, TRAINS, build, functional, neuron, stronger
 from tests.targets.spiking.jelly_networks import layer as layers
 
 NODES = (neuron.BaseNode,)
@@ -127,6 +129,28 @@ def test_a_node_that_mango_cannot_step_is_read_from_the_own_loop() -> None:
 def test_the_potential_of_an_unknown_node_says_what_to_read_instead() -> None:
     with pytest.raises(InputError, match="read its current instead"):
         SpikingTarget(network("eif"), readout="membrane")
+
+
+def test_what_the_package_writes_as_nir_is_the_same_network(tmp_path: Path) -> None:
+    nir = optional("nir")
+    export = optional("spikingjelly.activation_based.nir_exchange").export_to_nir
+    torch.manual_seed(0)
+    mine = nn.Sequential(
+        layers.Conv2d(2, 4, 3),
+        neuron.LIFNode(tau=2.0, v_threshold=0.1),
+        layers.AvgPool2d(2, 2),
+        layers.Flatten(),
+        layers.Linear(36, 5),
+        neuron.IFNode(v_threshold=0.2),
+    )
+    nir.write(str(tmp_path / "model.nir"), export(mine, torch.rand(1, 2, 8, 8)))
+    found = SpikingNetwork.from_nir(tmp_path / "model.nir", steps=9)
+    images = reference.pictures("noise", 5, (2, 8, 8))
+    own = reference.own(mine, images, 9, STEP, NODES)
+    assert list(found.layers.values()) == [(4, 6, 6), (5,)]
+    for written, (_, spikes) in zip(found.layers, own.values(), strict=True):
+        assert torch.equal(reference.of_mango(found, images, written)[1], spikes)
+        assert 0 < spikes.mean() < 1
 
 
 def residual_network(monkeypatch: pytest.MonkeyPatch, name: str, **options: Any) -> nn.Module:
