@@ -15,8 +15,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from mango.targets.spiking.affine import affine_of
 from mango.targets.spiking.graph import IMAGE, Graph, Node
-from mango.targets.spiking.kernels import Layer
+from mango.targets.spiking.kernels import Affine, Layer, backend
 from mango.targets.spiking.narrow import narrowed
 from mango.targets.spiking.packages import Neuron
 from mango.targets.spiking.packed import Convolution, Convolved, Packed
@@ -60,7 +61,8 @@ class Engine:
         self._input = {node.name: node.inputs[0] for node in graph.nodes if node.neuron}
         self._spread, self.kernels, self._channels_last = spread, kernels, channels_last
         self._convolutions: dict[Node, Convolution | None] = {}  # None: torch does it
-        self._layers: dict[str, Layer] = {}  # of neurons that are fired with the convolution before them
+        self._affines: dict[nn.Module, Affine | None] = {}  # of batch norms; None: they compute something else
+        self._layers: dict[str, Layer | None] = {}  # of neurons, fired with the convolution before them
         self._narrow: dict[tuple[str, int], tuple[Node, ...] | None] = {}  # by layer and channel; None: all of it
         self._probes = probes
         self._elements = 1  # of the largest output per image and step, as far as seen
@@ -186,12 +188,12 @@ class Engine:
                 convolved = Convolved(given[0].packed, convolution)
                 self._elements = max(self._elements, convolved.elements)
                 return _Value(convolved=convolved)
-        if self.kernels and isinstance(node.module, nn.MaxPool2d):
+        if self.kernels and isinstance(node.module, nn.Module):
             value = given[0]
             if value.packed is not None and (pooled := value.packed.pooled(node.module)) is not None:
                 return _Value(packed=pooled)
-            if value.convolved is not None and (largest := value.convolved.pooled(node.module)) is not None:
-                return _Value(convolved=largest)
+            if value.convolved is not None and (further := self._further(value.convolved, node.module)) is not None:
+                return _Value(convolved=further)
         steps = max((len(value.tensor) for value in given if value.tensor is not None), default=0)
         if node.counts and not self._time_axis:
             return _Value(counts=True)
@@ -234,13 +236,24 @@ class Engine:
             self._convolutions[node] = Convolution.of(node.module, spikes, ROWS, self._channels_last)
         return self._convolutions[node]
 
+    def _further(self, convolved: Convolved, module: nn.Module) -> Convolved | None:
+        """With what follows it, where the kernels do that; None: torch does."""
+        if not isinstance(module, nn.MaxPool2d) and not hasattr(backend.kernels(), "settle"):
+            return None
+        if not isinstance(module, nn.BatchNorm2d):
+            return convolved.pooled(module)
+        if module not in self._affines:
+            self._affines[module] = affine_of(module)
+        return convolved.normalised(module, self._affines[module])
+
     def _fired(self, node: Node, given: _Value) -> _Value:
         """A neuron's spikes, ``(steps, n, ...)``."""
         neuron = self._neurons[node.name]
         if given.convolved is not None and neuron.dynamics is not None:
             if node.name not in self._layers:
                 self._layers[node.name] = given.convolved.layer(neuron.dynamics)
-            return _Value(packed=given.convolved.fired(self._layers[node.name]))
+            if (layer := self._layers[node.name]) is not None:
+                return _Value(packed=given.convolved.fired(layer))
         currents = given.over_time
         self._elements = max(self._elements, currents[0, 0].numel())
         if self.kernels and neuron.dynamics is not None and currents.dim() in (3, 5):

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mango.targets.spiking import kernels
-from mango.targets.spiking.kernels import Dynamics, Layer, Prepared
+from mango.targets.spiking.kernels import Affine, Dynamics, Layer, Prepared, Reset
 from mango.targets.spiking.kernels.convolution import place_of
 
 
@@ -45,9 +45,11 @@ class Packed:
         spikes = torch.from_numpy(kernels.unpack(self.words, self.channels))
         return spikes[:, :, 0, 0] if self.flat else spikes.permute(0, 1, 4, 2, 3)
 
-    def pooled(self, module: nn.MaxPool2d) -> Packed | None:
+    def pooled(self, module: nn.Module) -> Packed | None:
         """The largest of each window, which is a spike where there is any; None where that is not all it gives."""
-        if self.flat or module.ceil_mode or module.return_indices or _pair(module.dilation) != (1, 1):
+        if not isinstance(module, nn.MaxPool2d) or module.ceil_mode or module.return_indices:
+            return None
+        if self.flat or _pair(module.dilation) != (1, 1):
             return None
         (kh, kw), (sy, sx), (py, px) = map(_pair, (module.kernel_size, module.stride, module.padding))
         words = np.pad(self.words, ((0, 0), (0, 0), (py, py), (px, px), (0, 0))) if py or px else self.words
@@ -102,15 +104,16 @@ class Convolution:
 
 @dataclass(frozen=True)
 class Convolved:
-    """A convolution of spikes, perhaps max-pooled, that is made when somebody needs its sums.
+    """A convolution of spikes, perhaps pooled and normalised, that is made when somebody needs its sums.
 
     Neurons do not: they are fired with it in one go.
     """
 
     spikes: Packed
     convolution: Convolution
-    pool: tuple[int, ...] = (1, 1)
-    pool_stride: tuple[int, ...] = (1, 1)
+    pool: nn.MaxPool2d | nn.AvgPool2d | None = None
+    norm: nn.BatchNorm2d | None = None
+    affine: Affine | None = None
 
     @property
     def elements(self) -> int:
@@ -123,27 +126,45 @@ class Convolved:
     def tensor(self) -> Tensor:
         """``(steps, n, C, H, W)``, channels last in memory."""
         sums = self.convolution(self.spikes)
-        if self.pool == (1, 1):
-            return sums
-        pooled = F.max_pool2d(sums.flatten(0, 1), self.pool, self.pool_stride)
-        return pooled.view(*sums.shape[:2], *pooled.shape[1:])
+        made, pool, norm = sums.flatten(0, 1), self.pool, self.norm
+        if pool is not None:
+            pooled = F.avg_pool2d if isinstance(pool, nn.AvgPool2d) else F.max_pool2d
+            made = pooled(made, pool.kernel_size, pool.stride)
+        if norm is not None:
+            made = F.batch_norm(made, norm.running_mean, norm.running_var, norm.weight, norm.bias, False, 0.0, norm.eps)
+        return made.view(*sums.shape[:2], *made.shape[1:])
 
-    def pooled(self, module: nn.MaxPool2d) -> Self | None:
-        """The largest of each window; None where the module does more than that, or there was pooling before."""
-        plain = not module.ceil_mode and not module.return_indices
-        if not plain or self.pool != (1, 1) or _pair(module.dilation) != (1, 1) or _pair(module.padding) != (0, 0):
+    def pooled(self, module: nn.Module) -> Self | None:
+        """With pooling; None where the module is something else, or of a kind that the kernels do not know."""
+        if self.pool is not None or self.norm is not None or not isinstance(module, nn.MaxPool2d | nn.AvgPool2d):
             return None
-        return replace(self, pool=_pair(module.kernel_size), pool_stride=_pair(module.stride))
+        if isinstance(module, nn.MaxPool2d):
+            known = not module.return_indices and _pair(module.dilation) == (1, 1)
+        else:
+            known = module.divisor_override is None
+        inside = not module.ceil_mode and _pair(module.padding) == (0, 0)
+        return replace(self, pool=module) if known and inside else None
 
-    def layer(self, dynamics: Dynamics) -> Layer:
-        """With neurons behind it, as the kernels take it."""
-        made, pool, stride = self.convolution, self.pool, self.pool_stride
-        return Layer(made.prepared, dynamics, made.stride, made.padding, (pool[0], pool[1]), (stride[0], stride[1]))
+    def normalised(self, module: nn.BatchNorm2d, affine: Affine | None) -> Self | None:
+        """With a batch norm that computes such a thing; None where the kernels cannot have it here."""
+        if affine is None or self.norm is not None or isinstance(self.pool, nn.MaxPool2d):
+            return None
+        return replace(self, norm=module, affine=affine)
+
+    def layer(self, dynamics: Dynamics) -> Layer | None:
+        """With neurons behind it, as the kernels take it; None where they do not."""
+        if (isinstance(self.pool, nn.AvgPool2d) or self.norm is not None) and dynamics.reset == Reset.BOTH_ZERO:
+            return None
+        made, pool = self.convolution, self.pool
+        size, stride = ((1, 1), (1, 1)) if pool is None else (_pair(pool.kernel_size), _pair(pool.stride))
+        averaged = isinstance(pool, nn.AvgPool2d)
+        return Layer(made.prepared, dynamics, made.stride, made.padding, size, stride, averaged, self.affine)
 
     def fired(self, layer: Layer) -> Packed:
         """The neurons' spikes."""
         return Packed(kernels.fire(self.spikes.words, layer), self.convolution.prepared.outputs, flat=False)
 
 
-def _pair(size: int | tuple[int, ...]) -> tuple[int, ...]:
-    return (size, size) if isinstance(size, int) else tuple(size)
+def _pair(size: int | tuple[int, ...]) -> tuple[int, int]:
+    first, second = (size, size) if isinstance(size, int) else size
+    return first, second

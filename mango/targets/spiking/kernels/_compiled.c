@@ -99,11 +99,10 @@ fail:
 }
 
 /* What the buffers of a convolution say; those of out are checked against (images, rows, columns, outputs). */
-static int describe(Convolution *a, ptrdiff_t images, const Py_ssize_t *place, int packed, const Py_buffer *weights,
+static int describe(Convolution *a, ptrdiff_t images, const Py_ssize_t *place, const Py_buffer *weights,
                     const Py_buffer *bias)
 {
     const Py_ssize_t *w = weights->shape;
-    const int channels = packed ? 16 : 1; /* of one place of the inputs */
     a->images = images;
     a->height = (int)place[0];
     a->width = (int)place[1];
@@ -116,11 +115,11 @@ static int describe(Convolution *a, ptrdiff_t images, const Py_ssize_t *place, i
     a->width_out = (int)w[5];
     const double wide = ((double)a->width + a->kw + a->pad_x) * a->block * a->width_out * sizeof(float);
     const double room = (double)a->blocks * a->kh * a->kw * a->block * a->width_out * sizeof(float);
-    if (expect(weights->len > 0 && place[0] > 0 && place[1] > 0 && place[2] > 0, "inputs, weights: expected some") ||
+    if (expect(weights->len > 0 && place[0] > 0 && place[1] > 0 && place[2] > 0, "words, weights: expected some") ||
         expect(a->width_out % 16 == 0 && a->width_out <= WIDEST, "weights: expected 16, 32, 48 or 64 outputs at a time") ||
-        expect((double)(a->blocks - 1) * a->block < (double)place[2] * channels &&
-                   (double)a->blocks * a->block > (double)(place[2] - 1) * channels,
-               "weights: expected as many input channels as the inputs have") ||
+        expect((double)(a->blocks - 1) * a->block < (double)place[2] * 16 &&
+                   (double)a->blocks * a->block > (double)(place[2] - 1) * 16,
+               "weights: expected as many input channels as the words have") ||
         expect(bias->shape[0] == w[0] * w[5], "bias: expected a number per output of the weights") ||
         expect(a->outputs > (w[0] - 1) * w[5] && a->outputs <= w[0] * w[5], "out: expected the channels of the weights") ||
         expect(a->step_y > 0 && a->step_x > 0 && a->pad_y >= 0 && a->pad_x >= 0, "expected stride > 0 and padding >= 0") ||
@@ -132,10 +131,10 @@ static int describe(Convolution *a, ptrdiff_t images, const Py_ssize_t *place, i
     if (expect(wide < INT_MAX && room < INT_MAX && (WINDOWS + (double)columns) * rows * a->outputs < INT_MAX &&
                    ((double)a->height + a->pad_y + a->kh) * a->step_y < INT_MAX &&
                    (WINDOWS + (double)a->width) * a->block < INT_MAX &&
-                   (double)a->height * a->width * a->channels * channels < INT_MAX / 16,
-               "inputs: the image is too large"))
+                   (double)a->height * a->width * a->channels < INT_MAX / 256,
+               "words: the image is too large"))
         return -1;
-    const Py_ssize_t known = place[2] * channels, laid = (Py_ssize_t)a->blocks * a->block;
+    const Py_ssize_t known = place[2] * 16, laid = (Py_ssize_t)a->blocks * a->block;
     a->inputs = (int)(known < laid ? known : laid);
     a->rows = (int)rows;
     a->columns = (int)columns;
@@ -147,29 +146,23 @@ static int describe(Convolution *a, ptrdiff_t images, const Py_ssize_t *place, i
 static PyObject *convolve(PyObject *self, PyObject *args)
 {
     (void)self;
-    PyObject *given, *weights, *bias, *out;
+    PyObject *words, *weights, *bias, *out;
     Convolution a = {0};
-    if (!PyArg_ParseTuple(args, "OOOp(ii)(ii)O:convolve", &given, &weights, &bias, &a.bias_first, &a.step_y, &a.step_x,
+    if (!PyArg_ParseTuple(args, "OOOp(ii)(ii)O:convolve", &words, &weights, &bias, &a.bias_first, &a.step_y, &a.step_x,
                           &a.pad_y, &a.pad_x, &out))
         return NULL;
     Py_buffer b[4];
     memset(b, 0, sizeof(b));
-    if (PyObject_GetBuffer(given, b, PyBUF_C_CONTIGUOUS | PyBUF_FORMAT) < 0)
-        return NULL;
-    const int packed = b[0].format && b[0].format[0] == 'H';
-    release(b, 1);
-    memset(b, 0, sizeof(b));
-    if (get(given, b, "inputs", packed ? "H" : "f", 4, 0) || get(weights, b + 1, "weights", "f", 6, 0) ||
+    if (get(words, b, "words", "H", 4, 0) || get(weights, b + 1, "weights", "f", 6, 0) ||
         get(bias, b + 2, "bias", "f", 1, 0) || get(out, b + 3, "out", "f", 4, 1))
         goto fail;
     const Py_ssize_t *y = b[3].shape;
     a.outputs = (int)y[3];
-    if (describe(&a, b[0].shape[0], b[0].shape + 1, packed, b + 1, b + 2) ||
+    if (describe(&a, b[0].shape[0], b[0].shape + 1, b + 1, b + 2) ||
         expect(y[0] == b[0].shape[0] && y[1] == a.rows && y[2] == a.columns,
                "out: expected (images, rows, columns, outputs) of the convolution"))
         goto fail;
-    a.words = packed ? b[0].buf : NULL;
-    a.values = packed ? NULL : b[0].buf;
+    a.words = b[0].buf;
     a.out = b[3].buf;
     int done = 1;
     if (b[3].len > 0) {
@@ -184,6 +177,31 @@ static PyObject *convolve(PyObject *self, PyObject *args)
 fail:
     release(b, 4);
     return NULL;
+}
+
+/* What the buffers say of the neurons behind a convolution: words (T, images, rows, columns, channels / 16), parameters
+   (5, outputs), bounds (8, outputs), and out, words as well. */
+static int describe_layer(Layer *a, const Py_buffer *words, const Py_buffer *weights, const Py_buffer *bias,
+                          const Py_buffer *parameters, const Py_buffer *bounds, const Py_buffer *out)
+{
+    Convolution *c = &a->convolution;
+    const Py_ssize_t *x = words->shape, *y = out->shape;
+    c->outputs = (int)parameters->shape[1];
+    if (expect(a->charge >= 0 && a->charge < CHARGES_END && a->reset >= 0 && a->reset < BOTH_ZERO, "no such charge or reset") ||
+        expect(parameters->shape[0] == 5, "parameters: expected (5, outputs)") ||
+        expect(bounds->shape[0] == 8 && bounds->shape[1] == c->outputs, "bounds: expected (8, outputs)") ||
+        describe(c, x[1], x + 2, weights, bias) ||
+        expect(a->pool_y > 0 && a->pool_x > 0 && a->pool_step_y > 0 && a->pool_step_x > 0, "expected pooling of at least 1") ||
+        expect(a->pool_y <= c->rows && a->pool_x <= c->columns, "the pooled window does not fit") ||
+        expect(x[0] > 0 && (double)x[0] * c->height * c->width * c->channels < INT_MAX, "words: expected some steps"))
+        return -1;
+    a->rows = (c->rows - a->pool_y) / a->pool_step_y + 1;
+    a->columns = (c->columns - a->pool_x) / a->pool_step_x + 1;
+    a->groups = (c->outputs + 15) / 16;
+    a->parameters = parameters->buf;
+    a->bounds = bounds->buf;
+    return expect(y[0] == x[0] && y[1] == x[1] && y[2] == a->rows && y[3] == a->columns && y[4] == a->groups,
+                  "out: expected (T, images, rows, columns, outputs / 16)");
 }
 
 static PyObject *fold(PyObject *self, PyObject *args)
@@ -201,36 +219,55 @@ static PyObject *fold(PyObject *self, PyObject *args)
     if (get(words, b, "words", "H", 5, 0) || get(weights, b + 1, "weights", "f", 6, 0) ||
         get(bias, b + 2, "bias", "f", 1, 0) || get(parameters, b + 3, "parameters", "f", 2, 0) ||
         get(bounds, b + 4, "bounds", "f", 2, 0) || get(out, b + 5, "out", "H", 5, 1) ||
-        get(folded, b + 6, "folded", "B", 1, 1))
+        get(folded, b + 6, "folded", "B", 1, 1) || describe_layer(&a, b, b + 1, b + 2, b + 3, b + 4, b + 5) ||
+        expect(b[6].shape[0] == b[0].shape[1], "folded: expected a number per image"))
         goto fail;
-    const Py_ssize_t *x = b[0].shape, *y = b[5].shape;
-    c->outputs = (int)b[3].shape[1];
-    if (expect(a.charge >= 0 && a.charge < CHARGES_END && a.reset >= 0 && a.reset < BOTH_ZERO, "no such charge or reset") ||
-        expect(b[3].shape[0] == 5, "parameters: expected (5, outputs)") ||
-        expect(b[4].shape[0] == 8 && b[4].shape[1] == c->outputs, "bounds: expected (8, outputs)") ||
-        describe(c, x[1], x + 2, 1, b + 1, b + 2) ||
-        expect(a.pool_y > 0 && a.pool_x > 0 && a.pool_step_y > 0 && a.pool_step_x > 0, "expected pooling of at least 1") ||
-        expect(a.pool_y <= c->rows && a.pool_x <= c->columns, "the pooled window does not fit") ||
-        expect(x[0] > 0 && (double)x[0] * c->height * c->width * c->channels < INT_MAX, "words: expected some steps"))
-        goto fail;
-    a.rows = (c->rows - a.pool_y) / a.pool_step_y + 1;
-    a.columns = (c->columns - a.pool_x) / a.pool_step_x + 1;
-    a.groups = (c->outputs + 15) / 16;
-    if (expect(y[0] == x[0] && y[1] == x[1] && y[2] == a.rows && y[3] == a.columns && y[4] == a.groups,
-               "out: expected (T, images, rows, columns, outputs / 16)") ||
-        expect(b[6].shape[0] == x[1], "folded: expected a number per image"))
-        goto fail;
-    a.parameters = b[3].buf;
-    a.bounds = b[4].buf;
     ptrdiff_t doubts = 0;
     int done;
     Py_BEGIN_ALLOW_THREADS
-    done = fold_all(&a, (int)x[0], b[0].buf, b[5].buf, b[6].buf, &doubts);
+    done = fold_all(&a, (int)b[0].shape[0], b[0].buf, b[5].buf, b[6].buf, &doubts);
     Py_END_ALLOW_THREADS
     release(b, 7);
     return done ? PyLong_FromSsize_t(doubts) : PyErr_NoMemory();
 fail:
     release(b, 7);
+    return NULL;
+}
+
+static PyObject *settle(PyObject *self, PyObject *args)
+{
+    (void)self;
+    PyObject *words, *weights, *bias, *affine, *parameters, *bounds, *currents, *out;
+    Layer a = {0};
+    Convolution *c = &a.convolution;
+    if (!PyArg_ParseTuple(args, "OOOp(ii)(ii)(iiii)OpiiOOOO:settle", &words, &weights, &bias, &c->bias_first, &c->step_y,
+                          &c->step_x, &c->pad_y, &c->pad_x, &a.pool_y, &a.pool_x, &a.pool_step_y, &a.pool_step_x,
+                          &affine, &a.fused, &a.charge, &a.reset, &parameters, &bounds, &currents, &out))
+        return NULL;
+    Py_buffer b[8];
+    memset(b, 0, sizeof(b));
+    if (get(words, b, "words", "H", 5, 0) || get(weights, b + 1, "weights", "f", 6, 0) ||
+        get(bias, b + 2, "bias", "f", 1, 0) || get(parameters, b + 3, "parameters", "f", 2, 0) ||
+        get(bounds, b + 4, "bounds", "f", 2, 0) || get(out, b + 5, "out", "H", 5, 1) ||
+        get(affine, b + 6, "affine", "f", 2, 0) || get(currents, b + 7, "currents", "f", 5, 0) ||
+        describe_layer(&a, b, b + 1, b + 2, b + 3, b + 4, b + 5))
+        goto fail;
+    const Py_ssize_t *y = b[5].shape, *z = b[7].shape;
+    if (expect(b[6].shape[0] == 2 && b[6].shape[1] == c->outputs, "affine: expected (2, outputs)") ||
+        expect(z[0] == y[0] && z[1] == y[1] && z[2] == y[2] && z[3] == y[3] && z[4] == c->outputs,
+               "currents: expected (T, images, rows, columns, outputs)"))
+        goto fail;
+    a.scale = b[6].buf;
+    a.shift = a.scale + c->outputs;
+    ptrdiff_t doubts = 0;
+    int done;
+    Py_BEGIN_ALLOW_THREADS
+    done = settle_all(&a, (int)b[0].shape[0], b[0].buf, b[7].buf, b[5].buf, &doubts);
+    Py_END_ALLOW_THREADS
+    release(b, 8);
+    return done ? PyLong_FromSsize_t(doubts) : PyErr_NoMemory();
+fail:
+    release(b, 8);
     return NULL;
 }
 
@@ -283,6 +320,7 @@ static PyMethodDef METHODS[] = {
     {"integrate", integrate, METH_VARARGS, "See portable.integrate."},
     {"convolve", convolve, METH_VARARGS, "See portable.convolve."},
     {"fold", fold, METH_VARARGS, "A whole layer: convolution of spikes, pooling, neurons."},
+    {"settle", settle, METH_VARARGS, "Neurons behind an average or a batch norm of a convolution of spikes."},
     {"flatten", flatten, METH_VARARGS, "See portable.flatten."},
     {"use", use, METH_VARARGS, "Use another instruction set: plain, AVX2 or AVX-512."},
     {NULL, NULL, 0, NULL},

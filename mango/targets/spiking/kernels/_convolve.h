@@ -7,21 +7,16 @@
 #define AHEAD 3 /* windows */
 
 /* The events of one stretch, their weights added to `from` (NULL: to 0), into `to`. */
-INLINE void NAME(gather)(const int groups, const int valued, uintptr_t weights, const int32_t *events,
-                         const float *values, ptrdiff_t count, const float *from, float *to)
+INLINE void NAME(gather)(const int groups, uintptr_t weights, const int32_t *events, ptrdiff_t count,
+                         const float *from, float *to)
 {
     VECTOR sum[4 * PER];
     for (int v = 0; v < groups * PER; v++)
         sum[v] = from ? LOAD(from + v * LANES) : (VECTOR){0};
     for (ptrdiff_t e = 0; e < count; e++) {
         const float *row = (const float *)(weights + (uintptr_t)events[e]);
-        if (valued) {
-            const VECTOR value = (VECTOR){0} + values[e];
-            for (int v = 0; v < groups * PER; v++)
-                sum[v] = FMA(value, LOAD(row + v * LANES), sum[v]);
-        } else
-            for (int v = 0; v < groups * PER; v++)
-                sum[v] += LOAD(row + v * LANES);
+        for (int v = 0; v < groups * PER; v++)
+            sum[v] += LOAD(row + v * LANES);
     }
     for (int v = 0; v < groups * PER; v++)
         STORE(to + v * LANES, sum[v]);
@@ -45,8 +40,7 @@ INLINE int NAME(list)(uint32_t word, int32_t first, int32_t size, int32_t *event
 }
 
 /* Lists the events of one row of the images, channels `begin` to `end`. */
-INLINE void NAME(read)(const int valued, const Convolution *a, ptrdiff_t image, int images, int y, int begin, int end,
-                       Scratch *s)
+INLINE void NAME(read)(const Convolution *a, ptrdiff_t image, int images, int y, int begin, int end, Scratch *s)
 {
     const int32_t size = a->width_out * (int32_t)sizeof(float);
     int32_t count = 0;
@@ -55,23 +49,14 @@ INLINE void NAME(read)(const int valued, const Convolution *a, ptrdiff_t image, 
         int32_t *starts = s->starts + n * (a->width + 1);
         for (int x = 0; x < a->width; x++) {
             starts[x] = count;
-            if (valued) {
-                const float *values = a->values + (row + x) * a->channels;
-                for (int c = begin; c < end; c++) {
-                    s->events[count] = (x * a->block + c - begin) * size;
-                    s->values[count] = values[c];
-                    count += values[c] != 0;
-                }
-            } else {
-                const uint16_t *words = a->words + (row + x) * a->channels;
-                for (int g = begin / GROUP; g * GROUP < end; g++) {
-                    uint32_t word = words[g];
-                    if (g * GROUP < begin)
-                        word &= 0xffffu << (begin - g * GROUP);
-                    if (g * GROUP + GROUP > end)
-                        word &= 0xffffu >> (g * GROUP + GROUP - end);
-                    count += NAME(list)(word, x * a->block + g * GROUP - begin, size, s->events + count);
-                }
+            const uint16_t *words = a->words + (row + x) * a->channels;
+            for (int g = begin / GROUP; g * GROUP < end; g++) {
+                uint32_t word = words[g];
+                if (g * GROUP < begin)
+                    word &= 0xffffu << (begin - g * GROUP);
+                if (g * GROUP + GROUP > end)
+                    word &= 0xffffu >> (g * GROUP + GROUP - end);
+                count += NAME(list)(word, x * a->block + g * GROUP - begin, size, s->events + count);
             }
         }
         starts[a->width] = count;
@@ -132,8 +117,8 @@ INLINE void NAME(finish)(const int groups, const Convolution *a, int block, cons
 }
 
 /* What one row of the input, of some block, adds to one row of the outputs, through kernel row i. */
-INLINE void NAME(add)(const int groups, const int valued, const Convolution *a, int images, int y, int i, int block,
-                      int tile, int longest, ptrdiff_t image, Scratch *s)
+INLINE void NAME(add)(const int groups, const Convolution *a, int images, int y, int i, int block, int tile, int longest,
+                      ptrdiff_t image, Scratch *s)
 {
     const int from = y + a->pad_y - i, row = from / a->step_y;
     if (from < 0 || from % a->step_y || row >= a->rows)
@@ -156,36 +141,33 @@ INLINE void NAME(add)(const int groups, const int valued, const Convolution *a, 
             float *partial = s->partial + ring + window->partial;
             for (int v = 0; v < groups; v++) /* the sums lie in no order that the processor foresees */
                 __builtin_prefetch(s->partial + ring + window[AHEAD].partial + v * GROUP, 1);
-            NAME(gather)(groups, valued, weights + (uintptr_t)window->shift, s->events + window->events,
-                         valued ? s->values + window->events : NULL, length, first ? NULL : partial, partial);
+            NAME(gather)(groups, weights + (uintptr_t)window->shift, s->events + window->events, length,
+                         first ? NULL : partial, partial);
             if (last)
                 NAME(finish)(groups, a, block, bias, partial, lanes, out + window->out);
         }
     }
 }
 
-INLINE void NAME(convolve_groups)(const int groups, const int valued, const Convolution *a, Scratch *s)
+INLINE void NAME(convolve_groups)(const int groups, const Convolution *a, Scratch *s)
 {
     for (ptrdiff_t image = 0; image < a->images; image += a->together) {
         const int images = (int)(a->images - image < a->together ? a->images - image : a->together);
         for (int block = 0; block < a->blocks; block++)
             for (int y = 0; y < a->height; y++) {
                 const int begin = block * a->block, end = begin + a->block;
-                NAME(read)(valued, a, image, images, y, begin, end > a->inputs ? a->inputs : end, s);
+                NAME(read)(a, image, images, y, begin, end > a->inputs ? a->inputs : end, s);
                 const int longest = NAME(sort)(a, images, s);
                 for (int tile = 0; tile < a->tiles; tile++)
                     for (int i = 0; i < a->kh; i++)
-                        NAME(add)(groups, valued, a, images, y, i, block, tile, longest, image, s);
+                        NAME(add)(groups, a, images, y, i, block, tile, longest, image, s);
             }
     }
 }
 
 #define GROUPS(groups) \
     case groups: \
-        if (a->words) \
-            NAME(convolve_groups)(groups, 0, a, s); \
-        else \
-            NAME(convolve_groups)(groups, 1, a, s); \
+        NAME(convolve_groups)(groups, a, s); \
         break;
 
 TARGET static void NAME(convolve)(const Convolution *a, Scratch *s)

@@ -72,16 +72,18 @@ INLINE void NAME(add_steps)(const int groups, const int others, const Trains *s,
     }
 }
 
-/* The currents of one channel and window in torch's order, STRETCH steps at a time; of several windows the largest stays. */
-INLINE void NAME(add_again)(const Convolution *a, const Trains *s, Room *room, int channel, int top, int left, int others)
+/* The currents of one channel and window in torch's order, `stretch` steps at a time; `join` says what becomes of those
+   that are there. */
+INLINE void NAME(add_stretches)(const int stretch, const Convolution *a, const Trains *s, Room *room, int channel,
+                                int top, int left, int join)
 {
     const int tile = channel / a->width_out, lane = channel % a->width_out;
     const float *weights = a->weights + (ptrdiff_t)tile * a->blocks * a->kh * a->kw * a->block * a->width_out + lane;
     const VECTOR bias = (VECTOR){0} + a->bias[channel];
-    for (int t = 0; t < s->steps; t += STRETCH) {
-        VECTOR sum[STRETCH / LANES], total[STRETCH / LANES];
+    for (int t = 0; t < s->steps; t += stretch) {
+        VECTOR sum[stretch / LANES], total[stretch / LANES];
         for (int b = 0; b < a->blocks; b++) {
-            for (int v = 0; v < STRETCH / LANES; v++)
+            for (int v = 0; v < stretch / LANES; v++)
                 sum[v] = (VECTOR){0};
             for (int i = top < 0 ? -top : 0; i < a->kh && top + i < a->height; i++)
                 for (int j = left < 0 ? -left : 0; j < a->kw && left + j < a->width; j++) {
@@ -91,11 +93,11 @@ INLINE void NAME(add_again)(const Convolution *a, const Trains *s, Room *room, i
                     for (const Entry *e = s->entries + starts[0]; e < s->entries + starts[1]; e++) {
                         const VECTOR weight = (VECTOR){0} + rows[e->row];
                         const uint8_t *bits = s->known[e->train] + t / 8;
-                        for (int v = 0; v < STRETCH / LANES; v++)
+                        for (int v = 0; v < stretch / LANES; v++)
                             sum[v] += WHERE(bits, v, weight);
                     }
                 }
-            for (int v = 0; v < STRETCH / LANES; v++) {
+            for (int v = 0; v < stretch / LANES; v++) {
                 if (!b)
                     total[v] = a->bias_first ? sum[v] + bias : sum[v];
                 else
@@ -103,12 +105,20 @@ INLINE void NAME(add_again)(const Convolution *a, const Trains *s, Room *room, i
             }
         }
         float *current = room->currents + (ptrdiff_t)t * WIDEST + lane;
-        for (int v = 0; v < STRETCH / LANES; v++)
+        for (int v = 0; v < stretch / LANES; v++)
             for (int i = 0; i < LANES && t + v * LANES + i < s->steps; i++, current += WIDEST) {
                 const float value = (a->bias_first ? total[v] : total[v] + bias)[i];
-                *current = others && *current > value ? *current : value;
+                *current = join == ADD ? *current + value : join == LARGEST && *current > value ? *current : value;
             }
     }
+}
+
+INLINE void NAME(add_again)(const Convolution *a, const Trains *s, Room *room, int channel, int top, int left, int join)
+{
+    if (s->steps <= 2 * LANES)
+        NAME(add_stretches)(2 * LANES, a, s, room, channel, top, left, join);
+    else
+        NAME(add_stretches)(STRETCH, a, s, room, channel, top, left, join);
 }
 
 /* Spikes of a group of neurons driven by the currents, and as bits those of them that are in doubt. */
@@ -176,7 +186,8 @@ INLINE int NAME(fire_place)(const int groups, const Layer *a, const Trains *s, R
             for (int w = 0; w < windows; w++)
                 NAME(add_again)(c, s, room, channel + __builtin_ctz(bits),
                                 (row * a->pool_step_y + w / a->pool_x) * c->step_y - c->pad_y,
-                                (column * a->pool_step_x + w % a->pool_x) * c->step_x - c->pad_x, w > 0);
+                                (column * a->pool_step_x + w % a->pool_x) * c->step_x - c->pad_x,
+                                w ? LARGEST : REPLACED);
         if (doubtful)
             NAME(fire)(a, s, room, channel, word, stride);
     }
@@ -225,14 +236,7 @@ TARGET static void NAME(count)(const Convolution *a, Trains *s, const uint16_t *
 TARGET static ptrdiff_t NAME(fold)(const Layer *a, const Trains *s, Room *room, uint16_t *out, ptrdiff_t stride_out)
 {
     const Convolution *c = &a->convolution;
-    const double p = s->density;
     ptrdiff_t doubts = 0;
-    for (int o = 0, n = c->outputs; o < n; o++) {
-        const float *b = a->bounds + o;
-        room->bounds[o] = (float)sqrt(((b[0] * p + b[n]) * p + b[2 * n]) * p + b[3 * n]);
-        room->bounds[n + o] = b[4 * n];
-        room->bounds[2 * n + o] = (float)(1 / (b[5 * n] * p + b[6 * n] * sqrt(p) + b[7 * n] + FLT_MIN));
-    }
     switch (c->width_out / GROUP) {
         TILES(1)
         TILES(2)

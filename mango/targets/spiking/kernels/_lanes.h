@@ -2,7 +2,7 @@
 
    VECTOR  LANES floats          MASK  a truth value for each                LOOSE  floats anywhere in memory
    ABOVE   a > b                 BITS  a mask as the low bits of an integer
-   KEEP    m ? x : 0             DROP  m ? 0 : x                             FMA  a b + c, rounded once
+   KEEP    m ? x : 0             DROP  m ? 0 : x
    LARGER  of two                SIZE  absolute value                        WHERE  x where the vth LANES bits are 1 */
 
 #define GROUP 16             /* channels of a word */
@@ -17,7 +17,6 @@
 #define KEEP(m, x) ((VECTOR)_mm512_maskz_mov_ps(m, (__m512)(x)))
 #define DROP(m, x) ((VECTOR)_mm512_maskz_mov_ps((__mmask16)~(m), (__m512)(x)))
 #define BITS(m) ((uint32_t)(m))
-#define FMA(a, b, c) ((VECTOR)_mm512_fmadd_ps((__m512)(a), (__m512)(b), (__m512)(c)))
 #define LARGER(a, b) ((VECTOR)_mm512_max_ps((__m512)(a), (__m512)(b)))
 #define SIZE(x) ((VECTOR)_mm512_abs_ps((__m512)(x)))
 #define WHERE(bits, v, x) KEEP(((const loose_word *)(bits))[v], x)
@@ -31,7 +30,6 @@
 #define KEEP(m, x) ((VECTOR)_mm256_and_ps(m, (__m256)(x)))
 #define DROP(m, x) ((VECTOR)_mm256_andnot_ps(m, (__m256)(x)))
 #define BITS(m) ((uint32_t)_mm256_movemask_ps(m))
-#define FMA(a, b, c) ((VECTOR)_mm256_fmadd_ps((__m256)(a), (__m256)(b), (__m256)(c)))
 #define LARGER(a, b) ((VECTOR)_mm256_max_ps((__m256)(a), (__m256)(b)))
 #define SIZE(x) ((VECTOR)_mm256_andnot_ps(_mm256_set1_ps(-0.0f), (__m256)(x)))
 #define STRETCH 64
@@ -47,9 +45,6 @@
 #define KEEP(m, x) ((VECTOR)((m) & (truth4)(x)))
 #define DROP(m, x) ((VECTOR)(~(m) & (truth4)(x)))
 #define BITS(m) ((uint32_t)((m)[0] & 1) | ((m)[1] & 2) | ((m)[2] & 4) | ((m)[3] & 8))
-#define FMA(a, b, c) \
-    ((VECTOR){fmaf((a)[0], (b)[0], (c)[0]), fmaf((a)[1], (b)[1], (c)[1]), \
-              fmaf((a)[2], (b)[2], (c)[2]), fmaf((a)[3], (b)[3], (c)[3])})
 #define LARGER(a, b) (KEEP(ABOVE(a, b), a) + DROP(ABOVE(a, b), b))
 #define SIZE(x) ((VECTOR)((truth4)(x) & 0x7fffffff))
 #define STRETCH 16

@@ -22,8 +22,8 @@ typedef struct {
     int kh, kw, step_y, step_x, pad_y, pad_x;
     int tiles, blocks, block, width_out; /* of the weights' layout */
     int bias_first;
-    const uint16_t *words; /* or values; `channels` are then words */
-    const float *values, *weights, *bias;
+    const uint16_t *words; /* `channels` of each place */
+    const float *weights, *bias;
     float *out;
 } Convolution;
 
@@ -33,7 +33,7 @@ typedef struct {
 
 typedef struct {
     int32_t *events, *starts, *ends;
-    float *values, *partial;
+    float *partial;
     Window *unsorted, *sorted;
 } Scratch;
 
@@ -42,7 +42,8 @@ typedef struct {
     int charge, reset;
     int pool_y, pool_x, pool_step_y, pool_step_x;
     int rows, columns, groups; /* of the neurons; groups are words */
-    const float *parameters, *bounds;
+    int fused;                 /* whether scaling and shifting rounds once */
+    const float *parameters, *bounds, *scale, *shift;
 } Layer;
 
 typedef struct {
@@ -73,3 +74,10 @@ typedef struct {
     int32_t *places, *present, *counts;
     float *sums, *bytes, *currents, *bounds;
 } Room;
+
+typedef struct {
+    const uint16_t *words; /* of its first step; the next lies a stride further */
+    const float *currents;
+    uint16_t *out;
+    ptrdiff_t stride, currents_stride, stride_out;
+} Image;

@@ -57,19 +57,19 @@ static inline int number_of(Trains *s, const uint8_t *bits)
 }
 
 /* Lists the neurons that spike and numbers their trains; the channels of a place come in blocks. */
-static void list_entries(Trains *s, ptrdiff_t places, int groups, int channels, int block, int blocks, int row,
-                         int block_row)
+static void list_entries(Trains *s, const Convolution *a)
 {
+    const int row = a->width_out, block_row = a->kh * a->kw * a->block * row;
     int32_t count = 0;
     s->trains = 0;
     memset(s->table, -1, ((size_t)s->mask + 1) * sizeof(int32_t));
-    for (ptrdiff_t place = 0; place < places; place++)
-        for (int b = 0; b <= blocks; b++) {
-            s->starts[place * (blocks + 1) + b] = count;
-            for (int c = b * block; b < blocks && c < (b + 1) * block && c < channels; c++) {
-                const int train = number_of(s, s->bits + (place * groups * 16 + c) * s->width);
+    for (ptrdiff_t place = 0; place < (ptrdiff_t)a->height * a->width; place++)
+        for (int b = 0; b <= a->blocks; b++) {
+            s->starts[place * (a->blocks + 1) + b] = count;
+            for (int c = b * a->block; b < a->blocks && c < (b + 1) * a->block && c < a->inputs; c++) {
+                const int train = number_of(s, s->bits + (place * a->channels * 16 + c) * s->width);
                 if (train >= 0)
-                    s->entries[count++] = (Entry){.row = b * block_row + (c - b * block) * row, .train = train};
+                    s->entries[count++] = (Entry){.row = b * block_row + (c - b * a->block) * row, .train = train};
             }
         }
 }

@@ -9,7 +9,6 @@
 #undef KEEP
 #undef DROP
 #undef BITS
-#undef FMA
 #undef LARGER
 #undef SIZE
 #undef STRETCH

@@ -69,6 +69,28 @@ class Kernels(Protocol):
         """Whole layers of the images for which that is fast; how many neurons were in doubt."""
         ...
 
+    def settle(
+        self,
+        words: Array,
+        weights: Array,
+        bias: Array,
+        bias_first: bool,
+        stride: tuple[int, int],
+        padding: tuple[int, int],
+        pool: tuple[int, int, int, int],
+        affine: Array,
+        fused: bool,
+        charge: int,
+        reset: int,
+        parameters: Array,
+        bounds: Array,
+        currents: Array,
+        out: Array,
+        /,
+    ) -> int:
+        """Spikes of currents that were summed in another order; how many neurons were in doubt."""
+        ...
+
     def flatten(self, words: Array, channels: int, out: Array, /) -> None:
         """Spikes of places and channels as those of features, channel by channel."""
         ...

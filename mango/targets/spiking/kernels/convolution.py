@@ -83,6 +83,13 @@ def prepare(weight: NDArray[np.float32], bias: NDArray[np.float32] | None, order
     return Prepared(laid, biases, inputs, outputs, order)
 
 
+def unprepared(prepared: Prepared) -> NDArray[np.float32]:
+    """The weights ``(Cout, Cin, KH, KW)`` that were prepared; a copy."""
+    tiles, blocks, kh, kw, block, width = prepared.weights.shape
+    weights = prepared.weights.transpose(0, 5, 1, 4, 2, 3).reshape(tiles * width, blocks * block, kh, kw)
+    return np.ascontiguousarray(weights[: prepared.outputs, : prepared.inputs])
+
+
 def spike_convolution(
     words: NDArray[np.uint16],
     prepared: Prepared,

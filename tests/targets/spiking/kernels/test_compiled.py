@@ -21,7 +21,7 @@ def good_neurons() -> dict[str, object]:
 
 def good_convolution() -> dict[str, object]:
     return {
-        "inputs": np.zeros((2, 6, 6, 2), np.uint16),
+        "words": np.zeros((2, 6, 6, 2), np.uint16),
         "weights": np.zeros((1, 2, 3, 3, 16, 32), np.float32),
         "bias": np.zeros(32, np.float32),
         "bias_first": True,
@@ -33,7 +33,7 @@ def good_convolution() -> dict[str, object]:
 
 def good_layer() -> dict[str, object]:
     convolution = good_convolution()
-    del convolution["inputs"], convolution["out"]
+    del convolution["words"], convolution["out"]
     return {
         "words": np.zeros((5, 2, 6, 6, 2), np.uint16),
         **convolution,
@@ -74,12 +74,11 @@ def test_neurons_that_do_not_fit(name, bad, message):
 @pytest.mark.parametrize(
     ("name", "bad", "message"),
     [
-        ("inputs", np.zeros((2, 6, 6, 2), np.int64), "expected inputs as 'f'"),
-        ("inputs", np.zeros((2, 6, 6, 1), np.uint16), "input channels"),
-        ("inputs", np.zeros((2, 6, 6, 3), np.uint16), "input channels"),
-        ("inputs", np.zeros((2, 6, 6, 33), np.float32), "input channels"),
-        ("inputs", np.zeros((2, 6, 0, 2), np.uint16), "expected some"),
-        ("inputs", np.zeros((1, 6, 6, 2), np.uint16), "out: expected"),
+        ("words", np.zeros((2, 6, 6, 2), np.float32), "expected words as 'H'"),
+        ("words", np.zeros((2, 6, 6, 1), np.uint16), "input channels"),
+        ("words", np.zeros((2, 6, 6, 3), np.uint16), "input channels"),
+        ("words", np.zeros((2, 6, 0, 2), np.uint16), "expected some"),
+        ("words", np.zeros((1, 6, 6, 2), np.uint16), "out: expected"),
         ("weights", np.zeros((1, 2, 3, 3, 16, 24), np.float32), "16, 32, 48 or 64"),
         ("weights", np.zeros((1, 2, 3, 3, 16, 80), np.float32), "16, 32, 48 or 64"),
         ("weights", np.zeros((1, 2, 7, 3, 16, 32), np.float32), "does not fit"),
@@ -129,6 +128,31 @@ def test_layers_that_do_not_fit(name, bad, message):
 
 
 @pytest.mark.parametrize(
+    ("name", "bad", "message"),
+    [
+        ("words", np.zeros((5, 2, 6, 6, 3), np.uint16), "input channels"),
+        ("pool", (5, 2, 2, 2), "pooled window does not fit"),
+        ("affine", np.ones((1, 24), np.float32), "affine: expected"),
+        ("affine", np.ones((2, 24)), "expected affine as 'f'"),
+        ("reset", 6, "no such charge or reset"),
+        ("bounds", np.zeros((8, 23), np.float32), "bounds: expected"),
+        ("currents", np.zeros((5, 2, 2, 3, 24), np.float32), "currents: expected"),
+        ("currents", np.zeros((5, 2, 2, 2, 32), np.float32), "currents: expected"),
+        ("out", np.zeros((5, 2, 2, 2, 1), np.uint16), "out: expected"),
+    ],
+)
+def test_averages_that_do_not_fit(name, bad, message):
+    layer = good_layer()
+    given = {name: layer[name] for name in ("words", "weights", "bias", "bias_first", "stride", "padding", "pool")}
+    given |= {"affine": np.ones((2, 24), np.float32), "fused": True}
+    given |= {name: layer[name] for name in ("charge", "reset", "parameters", "bounds")}
+    given |= {"currents": np.zeros((5, 2, 2, 2, 24), np.float32), "out": layer["out"]}
+    assert COMPILED.settle(*given.values()) == layer["out"][0].size * 12  # all potentials stay at the threshold
+    with pytest.raises(ValueError, match=message):
+        COMPILED.settle(*(given | {name: bad}).values())
+
+
+@pytest.mark.parametrize(
     ("words", "channels", "out"),
     [
         (np.zeros((2, 4, 2), np.uint16), 33, np.zeros((2, 5), np.uint16)),
@@ -158,7 +182,7 @@ def test_no_such_instructions():
 
 def test_no_images_give_no_outputs():
     arguments = good_convolution() | {
-        "inputs": np.zeros((0, 6, 6, 2), np.uint16),
+        "words": np.zeros((0, 6, 6, 2), np.uint16),
         "out": np.zeros((0, 4, 4, 24), np.float32),
     }
     COMPILED.convolve(*arguments.values())
