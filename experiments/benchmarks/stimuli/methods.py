@@ -1,0 +1,152 @@
+"""The methods by name, in three classes of information; they are compared only within one.
+
+``labels``: codes are labels of which nothing is known. ``chart``: embedding and layout of the code book are known, and
+with them the chart of low frequencies, which needs no data. ``natural``: codes of natural images are known too, for
+charts of principal components and first probes. A name is ``CLASS/METHOD``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any
+
+import numpy as np
+
+from experiments.benchmarks.stimuli.problems import Problem, natural
+from experiments.benchmarks.stimuli.searchers import Charted, Listed, Make, Mango, Searcher, Setting
+
+CLASSES = ("labels", "chart", "natural")
+CHARTS = {"chart": "frequencies:64", "natural": "principal:64"}
+ALL_NATURAL = 5_000  # natural codes that the zoo holds
+SLOW = 1_000  # evaluations at most, of methods that take longer than the network
+NEVERGRAD = (  # our name, theirs, whether it plans by the budget
+    ("NGOpt", "NGOpt", True),
+    ("Portfolio", "Portfolio", True),
+    ("Lengler", "DiscreteLenglerOnePlusOne", True),
+    ("DoubleFastGA", "DoubleFastGADiscreteOnePlusOne", False),
+    ("NG CMA", "CMA", False),
+)
+DISCRETE = ("DiscreteLenglerOnePlusOne", "DoubleFastGADiscreteOnePlusOne")
+
+
+@dataclass(frozen=True)
+class Method:
+    """One method.
+
+    Attributes:
+        name: ``CLASS/METHOD``.
+        package: to be installed; ``mango`` for our own.
+        make: from the setting of a run.
+        settings: how it is set, in words.
+        plans: whether it is told the budget, and so runs once for each.
+        arm: whether it is an arm of `auto`, of which the best in hindsight is a line in the figures.
+        most: largest budget of a slow method; None: any.
+    """
+
+    name: str
+    package: str
+    make: Make
+    settings: str = "defaults"
+    plans: bool = False
+    arm: bool = False
+    most: int | None = None
+
+    @property
+    def information(self) -> str:
+        """Its class."""
+        return self.name.partition("/")[0]
+
+    @property
+    def slow(self) -> bool:
+        """Whether it runs on the first unit of each layer alone, and at the large batch alone."""
+        return self.most is not None
+
+    @property
+    def installed(self) -> bool:
+        """Whether its package is."""
+        return find_spec(self.package) is not None
+
+    def start(self, problem: Problem, *, seed: int, batch: int, budget: int, noisy: bool) -> Searcher:
+        """A search, with what its class may know."""
+        setting = Setting(
+            space=problem.labels if self.information == "labels" else problem.space,
+            seed=seed,
+            batch=batch,
+            budget=budget if self.plans else None,
+            noisy=noisy,
+            natural=problem.natural if self.information == "natural" else None,
+        )
+        return self.make(setting)
+
+
+def _ours(name: str, chart: str | None = None, **options: Any) -> Make:
+    return partial(Mango, name=name, chart=chart, **options)
+
+
+def _peer(module: str, cls: str, chart: str | None = None, **options: Any) -> Make:
+    """A class of `peers`, imported when it is first made; in a chart where one is named."""
+
+    def make(setting: Setting) -> Searcher:
+        found = getattr(import_module(f"experiments.benchmarks.stimuli.peers.{module}"), cls)
+        searcher: Searcher = found(setting, **options)
+        return searcher
+
+    return make if chart is None else lambda setting: Charted(make, setting, chart)
+
+
+def _listed(setting: Setting) -> Searcher:
+    codes = natural(ALL_NATURAL)
+    return Listed(codes[np.random.default_rng(setting.seed).permutation(len(codes))])
+
+
+def _methods() -> list[Method]:
+    published = "published settings of PROTES, in mango's implementation"
+    restarts = "defaults, with restarts; a generation is at least a batch"
+    found = [
+        Method("labels/auto", "mango", _ours("auto"), plans=True),
+        Method("labels/evolution", "mango", _ours("evolution"), arm=True),
+        Method("labels/genetic", "mango", _ours("genetic"), "Wang and Ponce's settings"),
+        Method("labels/random", "mango", _ours("random")),
+        Method("labels/CatCMA", "cmaes", _peer("cmaes", "CatCMA"), "defaults; a generation is at least a batch"),
+        Method("labels/Optuna TPE", "optuna", _peer("optuna", "Optuna", sampler="TPESampler"), most=SLOW),
+        Method("chart/auto", "mango", _ours("auto"), plans=True),
+        Method("chart/cma-diagonal", "mango", _ours("cma-diagonal"), "on the embedding of all labels", arm=True),
+        Method("natural/auto", "mango", _ours("auto"), plans=True),
+        Method("natural/evolution", "mango", _ours("evolution"), "begins with natural codes", arm=True),
+        Method("natural/genetic", "mango", _ours("genetic"), "Wang and Ponce's settings; begins with natural codes"),
+        Method("natural/natural images", "mango", _listed, "the best of so many"),
+    ]
+    for name in ("tt-m", "tt-s", "tt-b", "tt-exp"):
+        found.append(Method(f"labels/{name}", "mango", _ours(name), published))
+        found.append(Method(f"chart/{name}", "mango", _ours(name, CHARTS["chart"]), published))
+    for name, method, plans in NEVERGRAD:
+        peer = partial(_peer, "nevergrad", "Nevergrad", method=method)
+        found.append(Method(f"labels/{name}", "nevergrad", peer(), plans=plans))
+        for information, chart in CHARTS.items():
+            if method not in DISCRETE:
+                found.append(Method(f"{information}/{name}", "nevergrad", peer(chart), plans=plans))
+            elif information == "natural":
+                words = "defaults; 40 natural codes suggested first, on labels"
+                found.append(Method(f"natural/{name}", "nevergrad", peer(natural=True), words, plans))
+    for information, chart in CHARTS.items():
+        found += [
+            Method(f"{information}/cma", "mango", _ours("cma", chart), arm=True),
+            Method(f"{information}/tt", "mango", _ours("tt", chart), arm=True),
+            Method(f"{information}/pycma", "cma", _peer("pycma", "Pycma", chart), restarts),
+            Method(f"{information}/cmaes", "cmaes", _peer("cmaes", "Cmaes", chart), restarts),
+            Method(f"{information}/TuRBO-1", "botorch", _peer("turbo", "Turbo", chart), "of its paper", most=SLOW),
+        ]
+        for name, sampler in (("Optuna TPE", "TPESampler"), ("Optuna CMA-ES", "CmaEsSampler")):
+            peer = partial(_peer, "optuna", "Optuna", sampler=sampler)
+            found.append(Method(f"{information}/{name}", "optuna", peer(chart), most=SLOW))
+    found.append(Method("chart/genetic", "mango", _ours("genetic", CHARTS["chart"]), "Wang and Ponce's settings"))
+    found.append(Method("chart/random", "mango", _ours("random", CHARTS["chart"])))
+    found.append(Method("chart/evolution", "mango", _ours("evolution", CHARTS["chart"]), arm=True))
+    return sorted(found, key=lambda m: CLASSES.index(m.information))
+
+
+TABLE: Mapping[str, Method] = {method.name: method for method in _methods()}

@@ -1,0 +1,1 @@
+"""Others' packages behind `Searcher`, one module each; a package is imported when its method is first made."""

@@ -1,0 +1,194 @@
+"""Scores of all runs, and what is computed of them.
+
+A score is ``(value - natural median) / (R - natural median)``: 0 is what a middling natural image does, 1 the most that
+is known to be reachable. Scores above 1 stay. Intervals are bootstrapped: units are drawn with replacement, then seeds
+within each; 95 %, percentiles.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+from scipy.stats import rankdata
+
+from experiments.benchmarks.stimuli import results
+from experiments.benchmarks.stimuli.methods import CLASSES, TABLE
+from experiments.benchmarks.stimuli.references import load_references
+
+DRAWS = 4_000
+TARGETS = (0.25, 0.5, 0.75, 0.9)  # scores of which the running time is expected
+
+Floats = NDArray[np.float64]
+
+
+class Interval(NamedTuple):
+    """A mean with its 95 % interval."""
+
+    mean: float
+    low: float
+    high: float
+
+
+class Running(NamedTuple):
+    """Expected evaluations to a target, failed runs included: all evaluations of all runs over the hits."""
+
+    evaluations: float
+    hits: int
+    runs: int
+
+
+@dataclass(frozen=True)
+class Case:
+    """The scores under one noise and batch.
+
+    Attributes:
+        network, noise, batch: that it is.
+        units, seeds: of the second and third axis below.
+        budgets: at which runs were scored.
+        marks: ``(m,)`` evaluations of the trajectories.
+        at: method -> budget -> ``(units, seeds)``, NaN where it did not run.
+        paths: method -> ``(units, seeds, m)``, of a method that plans its runs of the largest budget; NaN beyond.
+    """
+
+    network: str
+    noise: str
+    batch: int
+    units: list[str]
+    seeds: list[int]
+    budgets: list[int]
+    marks: NDArray[np.int64]
+    at: Mapping[str, Mapping[int, Floats]]
+    paths: Mapping[str, Floats]
+
+    def methods(self, information: str) -> list[str]:
+        """Of one class, in the order of the table."""
+        return [name for name in TABLE if name in self.at and TABLE[name].information == information]
+
+    def classes(self) -> list[str]:
+        """Of which any method ran."""
+        return [information for information in CLASSES if self.methods(information)]
+
+    def hindsight(self, information: str, budget: int) -> Floats | None:
+        """Mean scores ``(units,)`` of the arm that was best on each unit, known afterwards; None without arms.
+
+        The arms of `auto` that need natural codes, and those that do not, both count where codes are known.
+        """
+        known = (information,) if information != "natural" else ("chart", "natural")
+        arms = [self.at[m][budget] for m in self.at if TABLE[m].arm and TABLE[m].information in known
+                and budget in self.at[m]]  # fmt: skip
+        whole = [scores.mean(1) for scores in arms if not np.isnan(scores).any()]
+        return np.max(whole, 0) if whole else None
+
+    def ranks(self, information: str, budget: int) -> dict[str, float]:
+        """Mean rank over units of the methods that ran on all, 1 the best; equal ones share."""
+        whole = {m: s.mean(1) for m in self.methods(information)
+                 if (s := self.at[m].get(budget)) is not None and not np.isnan(s).any()}  # fmt: skip
+        if not whole:
+            return {}
+        ranks = rankdata(-np.array(list(whole.values())), axis=0).mean(1)
+        return dict(zip(whole, ranks.tolist(), strict=True))
+
+    def profile(self, information: str, budget: int) -> dict[str, Floats]:
+        """Of each method that ran on all units: its mean score on each, over that of the best method there."""
+        whole = {m: s.mean(1) for m in self.methods(information)
+                 if (s := self.at[m].get(budget)) is not None and not np.isnan(s).any()}  # fmt: skip
+        best = np.max(list(whole.values()), 0) if whole else np.zeros(0)
+        return {m: np.clip(s / np.maximum(best, 1e-12), 0, None) for m, s in whole.items()}
+
+    def running(self, method: str, target: float) -> Running:
+        """Expected running time to a score."""
+        paths = self.paths[method]
+        paths = paths.reshape(-1, paths.shape[-1])
+        paths = paths[~np.isnan(paths).all(1)]
+        spent, hits = 0, 0
+        for path in paths:
+            reached = np.flatnonzero(path >= target)
+            hits += len(reached) > 0
+            spent += int(self.marks[reached[0] if len(reached) else np.flatnonzero(~np.isnan(path))[-1]])
+        return Running(spent / hits if hits else np.inf, hits, len(paths))
+
+
+def load(folder: Path) -> list[Case]:
+    """Every noise and batch in the folder's ``results.parquet``; units without a reference are left out."""
+    table = pq.read_table(folder / results.TABLE)
+    columns = {name: np.asarray(table[name].to_pylist()) for name in table.column_names}
+    columns["score"] = np.full(len(table), np.nan)
+    for network in sorted(set(columns["network"].tolist())):
+        for unit, reference in load_references(network).items():
+            own = (columns["network"] == network) & (columns["unit"] == unit)
+            median = columns["natural_median"][own]
+            columns["score"][own] = (columns["value"][own] - median) / (reference - median)
+    scored = np.isin(columns["unit"], _known(columns))
+    columns = {name: column[scored] for name, column in columns.items()}
+    kinds = zip(*(columns[name].tolist() for name in ("network", "noise", "batch")), strict=True)
+    return [_case(columns, *kind) for kind in dict.fromkeys(kinds)]
+
+
+def without_reference(folder: Path) -> list[str]:
+    """Units that were run and have no reference."""
+    table = pq.read_table(folder / results.TABLE, columns=["network", "unit"])
+    pairs = set(zip(table["network"].to_pylist(), table["unit"].to_pylist(), strict=True))
+    return sorted(unit for network, unit in pairs if unit not in load_references(network))
+
+
+def interval(scores: Floats, seed: int = 0) -> Interval:
+    """Mean over units of the means over seeds, of scores ``(units, seeds)``; units that are all NaN are left out."""
+    scores = scores[~np.isnan(scores).any(1)]
+    if not len(scores):
+        return Interval(np.nan, np.nan, np.nan)
+    low, high = np.percentile(_drawn(scores, seed), (2.5, 97.5))
+    return Interval(float(scores.mean()), float(low), float(high))
+
+
+def band(paths: Floats, seed: int = 0) -> tuple[Floats, Floats, Floats]:
+    """Mean and interval ``(m,)`` of trajectories ``(units, seeds, m)``, NaN where one is."""
+    each = [interval(paths[..., mark], seed) for mark in range(paths.shape[-1])]
+    mean, low, high = np.array(each).T
+    return mean, low, high
+
+
+def difference(ours: Floats, theirs: Floats, seed: int = 0) -> Interval:
+    """Of two methods on the same units and seeds; a tie where the interval includes zero."""
+    return interval(ours - theirs, seed)
+
+
+def _drawn(scores: Floats, seed: int) -> Floats:
+    """Bootstrapped means ``(DRAWS,)``."""
+    rng = np.random.default_rng(seed)
+    units, seeds = scores.shape
+    chosen = rng.integers(units, size=(DRAWS, units, 1))
+    return scores[chosen, rng.integers(seeds, size=(DRAWS, units, seeds))].mean((1, 2))  # type: ignore[no-any-return]
+
+
+def _known(columns: Mapping[str, NDArray[np.generic]]) -> list[str]:
+    there = ~np.isnan(columns["score"].astype(np.float64))
+    return sorted(set(columns["unit"][there].tolist()))
+
+
+def _case(columns: Mapping[str, NDArray[np.generic]], network: str, noise: str, batch: int) -> Case:
+    own = (columns["network"] == network) & (columns["noise"] == noise) & (columns["batch"] == batch)
+    part = {name: column[own] for name, column in columns.items()}
+    units, seeds, marks = (sorted(set(part[name].tolist())) for name in ("unit", "seed", "evaluations"))
+    budgets = sorted(set(part["evaluations"][part["scored"]].tolist()))
+    place = [{value: i for i, value in enumerate(values)} for values in (units, seeds, marks)]
+    at: dict[str, dict[int, Floats]] = {}
+    paths: dict[str, Floats] = {}
+    largest: dict[str, int] = {}
+    for method in set(part["method"].tolist()):
+        largest[method] = int(part["planned"][part["method"] == method].max())
+        paths[method] = np.full((len(units), len(seeds), len(marks)), np.nan)
+        at[method] = {}
+    names = ("method", "unit", "seed", "evaluations", "planned", "scored", "score")
+    for method, unit, seed, evaluations, planned, scored, score in zip(*(part[n].tolist() for n in names), strict=True):
+        u, s, m = (where[value] for where, value in zip(place, (unit, seed, evaluations), strict=True))
+        if planned == largest[method]:
+            paths[method][u, s, m] = score
+        if scored:
+            at[method].setdefault(evaluations, np.full((len(units), len(seeds)), np.nan))[u, s] = score
+    return Case(network, noise, batch, units, seeds, budgets, np.array(marks), at, paths)
