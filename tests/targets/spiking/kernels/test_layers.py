@@ -69,7 +69,7 @@ def by_events(words: np.ndarray, layer: Layer) -> np.ndarray:
 @pytest.fixture
 def seen(implementation, monkeypatch):
     """What the kernel folded: images, and neurons in doubt."""
-    seen = SimpleNamespace(folded=0, doubts=0, c=implementation.NAME != "numba")
+    seen = SimpleNamespace(folded=0, doubts=0)
 
     def fold(*arguments):
         seen.doubts += implementation.fold(*arguments)
@@ -86,7 +86,7 @@ def test_spikes_are_those_of_the_order_of_torch(seen, neuron, steps):
     expected = by_events(words, layer)
     assert 0.01 < unpack(expected, 24).mean() < 0.95
     np.testing.assert_array_equal(fire(words, layer), expected)
-    assert seen.folded == (3 if seen.c and neuron != "both zero" else 0)
+    assert seen.folded == (0 if neuron == "both zero" else 3)
 
 
 @pytest.mark.parametrize("order", [Order(16, True), Order(8, False), Order(1000, True)])
@@ -94,7 +94,7 @@ def test_spikes_are_those_of_the_order_of_torch(seen, neuron, steps):
 def test_windows_of_all_kinds(seen, geometry, order):
     words, layer = case(geometry, "leaky", 100, inputs=20 if geometry != "features" else 300, order=order)
     np.testing.assert_array_equal(fire(words, layer), by_events(words, layer))
-    assert seen.folded == 3 * seen.c
+    assert seen.folded == 3
 
 
 @pytest.mark.parametrize("steps", [1, 7, 8, 9, 16, 17, 64, 65, 129])
@@ -107,11 +107,10 @@ def test_without_the_bound_some_spikes_would_be_wrong(seen):
     words, layer = case("plain", "integrate and fire", 128)
     expected = by_events(words, layer)
     np.testing.assert_array_equal(fire(words, layer), expected)
-    if seen.c:
-        assert seen.doubts > 0
-        careless = replace(layer)
-        careless.__dict__["bounds"] = np.zeros_like(layer.bounds)
-        assert not np.array_equal(fire(words, careless), expected)
+    assert seen.doubts > 0
+    careless = replace(layer)
+    careless.__dict__["bounds"] = np.zeros_like(layer.bounds)
+    assert not np.array_equal(fire(words, careless), expected)
 
 
 @pytest.mark.parametrize("outputs", [1, 16, 40, 100, 130])
@@ -127,7 +126,7 @@ def test_images_that_do_not_fold_go_the_other_way(seen):
     noise = pack((np.random.default_rng(2).random((64, 1, 8, 8, 20)) < 0.05).astype(np.float32))
     mixed = np.ascontiguousarray(np.concatenate([words[:, :1], noise, words[:, 1:]], axis=1))
     np.testing.assert_array_equal(fire(mixed, layer), by_events(mixed, layer))
-    assert seen.folded == 3 * seen.c
+    assert seen.folded == 3
 
 
 def test_the_bound_covers_what_the_order_changes():
