@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from experiments.benchmarks.stimuli.problems import Problem, natural
+from experiments.benchmarks.stimuli.problems import Problem, chart, natural
 from experiments.benchmarks.stimuli.searchers import Charted, Listed, Make, Mango, Searcher, Setting
 
 CLASSES = ("labels", "chart", "natural")
@@ -83,11 +83,11 @@ class Method:
         return self.make(setting)
 
 
-def _ours(name: str, chart: str | None = None, **options: Any) -> Make:
-    return partial(Mango, name=name, chart=chart, **options)
+def _ours(name: str, chart_name: str | None = None) -> Make:
+    return lambda setting: Mango(setting, name, None if chart_name is None else chart(chart_name))
 
 
-def _peer(module: str, cls: str, chart: str | None = None, **options: Any) -> Make:
+def _peer(module: str, cls: str, chart_name: str | None = None, **options: Any) -> Make:
     """A class of `peers`, imported when it is first made; in a chart where one is named."""
 
     def make(setting: Setting) -> Searcher:
@@ -95,7 +95,7 @@ def _peer(module: str, cls: str, chart: str | None = None, **options: Any) -> Ma
         searcher: Searcher = found(setting, **options)
         return searcher
 
-    return make if chart is None else lambda setting: Charted(make, setting, chart)
+    return make if chart_name is None else lambda setting: Charted(make, setting, chart(chart_name))
 
 
 def _listed(setting: Setting) -> Searcher:
@@ -126,26 +126,27 @@ def _methods() -> list[Method]:
     for name, method, plans in NEVERGRAD:
         peer = partial(_peer, "nevergrad", "Nevergrad", method=method)
         found.append(Method(f"labels/{name}", "nevergrad", peer(), plans=plans))
-        for information, chart in CHARTS.items():
+        for information, coordinates in CHARTS.items():
             if method not in DISCRETE:
-                found.append(Method(f"{information}/{name}", "nevergrad", peer(chart), plans=plans))
+                found.append(Method(f"{information}/{name}", "nevergrad", peer(coordinates), plans=plans))
             elif information == "natural":
                 words = "defaults; 40 natural codes suggested first, on labels"
                 found.append(Method(f"natural/{name}", "nevergrad", peer(natural=True), words, plans))
-    for information, chart in CHARTS.items():
+    for information, coordinates in CHARTS.items():
         found += [
-            Method(f"{information}/cma", "mango", _ours("cma", chart), arm=True),
-            Method(f"{information}/tt", "mango", _ours("tt", chart), arm=True),
-            Method(f"{information}/pycma", "cma", _peer("pycma", "Pycma", chart), restarts),
-            Method(f"{information}/cmaes", "cmaes", _peer("cmaes", "Cmaes", chart), restarts),
-            Method(f"{information}/TuRBO-1", "botorch", _peer("turbo", "Turbo", chart), "of its paper", most=SLOW),
+            Method(f"{information}/cma", "mango", _ours("cma", coordinates), arm=True),
+            Method(f"{information}/tt", "mango", _ours("tt", coordinates), arm=True),
+            Method(f"{information}/pycma", "cma", _peer("pycma", "Pycma", coordinates), restarts),
+            Method(f"{information}/cmaes", "cmaes", _peer("cmaes", "Cmaes", coordinates), restarts),
+            Method(
+                f"{information}/TuRBO-1", "botorch", _peer("turbo", "Turbo", coordinates), "of its paper", most=SLOW
+            ),
         ]
         for name, sampler in (("Optuna TPE", "TPESampler"), ("Optuna CMA-ES", "CmaEsSampler")):
             peer = partial(_peer, "optuna", "Optuna", sampler=sampler)
-            found.append(Method(f"{information}/{name}", "optuna", peer(chart), most=SLOW))
+            found.append(Method(f"{information}/{name}", "optuna", peer(coordinates), most=SLOW))
     found.append(Method("chart/genetic", "mango", _ours("genetic", CHARTS["chart"]), "Wang and Ponce's settings"))
     found.append(Method("chart/random", "mango", _ours("random", CHARTS["chart"])))
-    found.append(Method("chart/evolution", "mango", _ours("evolution", CHARTS["chart"]), arm=True))
     return sorted(found, key=lambda m: CLASSES.index(m.information))
 
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from experiments.benchmarks.stimuli.units import Unit
 from mango import make_generator, make_target
+from mango.charts import Chart, make_chart
 from mango.space import Codes, SearchSpace
 
 GENERATOR = "vqvae-cifar10"
@@ -83,6 +84,12 @@ def noisy(values: Floats, kind: str, maximum: float, seed: int, first: int) -> F
         return np.array([unit * rng.poisson(value / unit) for rng, value in zip(rngs, values, strict=True)])
     strength = NOISES[kind]
     return np.array([v * max(0.0, 1 + strength * rng.standard_normal()) for rng, v in zip(rngs, values, strict=True)])
+
+
+@cache
+def chart(name: str) -> Chart:
+    """The chart of that name, such as ``"principal:64"``, of the natural codes that every method gets."""
+    return make_chart(name, _generator().space, natural(NATURAL))
 
 
 @cache

@@ -77,9 +77,9 @@ class Case:
     def hindsight(self, information: str, budget: int) -> Floats | None:
         """Mean scores ``(units,)`` of the arm that was best on each unit, known afterwards; None without arms.
 
-        The arms of `auto` that need natural codes, and those that do not, both count where codes are known.
+        Arms that need to know less count too.
         """
-        known = (information,) if information != "natural" else ("chart", "natural")
+        known = CLASSES[: CLASSES.index(information) + 1]
         arms = [self.at[m][budget] for m in self.at if TABLE[m].arm and TABLE[m].information in known
                 and budget in self.at[m]]  # fmt: skip
         whole = [scores.mean(1) for scores in arms if not np.isnan(scores).any()]

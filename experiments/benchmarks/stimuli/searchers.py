@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mango import make_optimizer
-from mango.charts import Chart, make_chart
+from mango.charts import Chart
 from mango.space import Codes, SearchSpace
 
 Floats = NDArray[np.float64]
@@ -66,11 +66,11 @@ class Mango:
     Args:
         setting: of the run.
         name: of the optimizer.
-        chart: that it searches in, such as ``"frequencies:64"``.
+        chart: that it searches in.
         options: of the optimizer.
     """
 
-    def __init__(self, setting: Setting, name: str, chart: str | None = None, **options: Any) -> None:
+    def __init__(self, setting: Setting, name: str, chart: Chart | None = None, **options: Any) -> None:
         self._optimizer = make_optimizer(
             name,
             setting.space,
@@ -132,12 +132,12 @@ class Charted:
     Args:
         make: of the searcher.
         setting: of the run, in the space of codes.
-        chart: such as ``"frequencies:64"``.
+        chart: of that space.
     """
 
-    def __init__(self, make: Make, setting: Setting, chart: str) -> None:
-        self._chart: Chart = make_chart(chart, setting.space, setting.natural)
-        self._inner = make(replace(setting, space=self._chart.space))
+    def __init__(self, make: Make, setting: Setting, chart: Chart) -> None:
+        self._chart = chart
+        self._inner = make(replace(setting, space=chart.space))
 
     def ask(self, n: int) -> Codes:
         """Codes at the searcher's points."""
