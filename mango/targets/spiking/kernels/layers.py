@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -209,7 +209,11 @@ def fire(words: NDArray[np.uint16], layer: Layer) -> NDArray[np.uint16]:
     return out
 
 
-def _of_convolution(layer: Layer) -> tuple[Any, ...]:
+def _of_convolution(
+    layer: Layer,
+) -> tuple[
+    NDArray[np.float32], NDArray[np.float32], bool, tuple[int, int], tuple[int, int], tuple[int, int, int, int]
+]:
     """The convolution and the pooling as kernels take them."""
     prepared, pool = layer.prepared, (*layer.pool, *layer.pool_stride)
     return prepared.weights, prepared.bias, prepared.order.bias_first, layer.stride, layer.padding, pool
