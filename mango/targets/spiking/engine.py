@@ -21,6 +21,7 @@ from mango.targets.spiking.kernels import Affine, Layer, backend
 from mango.targets.spiking.narrow import narrowed
 from mango.targets.spiking.packages import Neuron
 from mango.targets.spiking.packed import Convolution, Convolved, Packed
+from mango.targets.spiking.pooling import is_plain, largest
 
 ALIGNED = 16  # bytes
 ROWS = 4  # with fewer, matrix products round otherwise than with any larger number
@@ -182,7 +183,7 @@ class Engine:
 
     def _called(self, node: Node, given: Sequence[_Value]) -> _Value:
         """An operation's output over all steps."""
-        if self.kernels and is_convolution(node) and given[0].packed is not None:
+        if self.kernels and isinstance(node.module, nn.Conv2d | nn.Linear) and given[0].packed is not None:
             convolution = self._convolution(node, given[0].packed)
             if convolution is not None:
                 convolved = Convolved(given[0].packed, convolution)
@@ -190,6 +191,8 @@ class Engine:
                 return _Value(convolved=convolved)
         if self.kernels and isinstance(node.module, nn.Module):
             value = given[0]
+            if value.packed is not None and self._flattens(node.module) and not value.packed.flat:
+                return _Value(packed=value.packed.flattened())
             if value.packed is not None and (pooled := value.packed.pooled(node.module)) is not None:
                 return _Value(packed=pooled)
             if value.convolved is not None and (further := self._further(value.convolved, node.module)) is not None:
@@ -198,19 +201,19 @@ class Engine:
         if node.counts and not self._time_axis:
             return _Value(counts=True)
         if not steps:
-            answer = node.call(*self._laid_out(node, [value.still for value in given]))
+            answer = self._answer(node, [value.still for value in given])
             if node.name in self._repeats:
                 return _Value(answer if self._spread else answer[:1])
             return answer if isinstance(answer, _Value) else _Value(still=answer)  # a part, see below
         if self._time_axis:
-            answer = node.call(*self._laid_out(node, [value.expanded(steps) for value in given]))
+            answer = self._answer(node, [value.expanded(steps) for value in given])
             return _Value(answer) if _leads(answer, steps) else _Value(still=answer)
         if steps > 1 and isinstance(node.module, nn.Linear) and (more := _misaligned(given[0].over_time)):
             features, n = given[0].over_time, given[0].over_time.shape[1]
             padded = _Value(F.pad(features, (0, 0) * (features.dim() - 2) + (0, more)))
             return _Value(self._called(node, [padded]).over_time[:, :n])
         rows = steps * next(value.tensor.shape[1] for value in given if value.tensor is not None)
-        answer = node.call(*self._laid_out(node, [value.folded(steps, rows) for value in given]))
+        answer = self._answer(node, [value.folded(steps, rows) for value in given])
         if isinstance(answer, tuple) and isinstance(answer[0], Tensor):  # as of chunk: the next operation takes a part
             return _Value(still=tuple(self._unfolded(part, steps, rows) for part in answer))
         return self._unfolded(answer, steps, rows)
@@ -218,13 +221,18 @@ class Engine:
     def _unfolded(self, answer: Any, steps: int, rows: int) -> _Value:
         return self._grown(answer.unflatten(0, (steps, -1))) if _leads(answer, rows) else _Value(still=answer)
 
-    def _laid_out(self, node: Node, given: list[Any]) -> list[Any]:
-        """Images as the network's own loop lays them out: packed spikes lie channels last, and torch adds otherwise."""
-        if not (self.kernels and is_convolution(node)):
-            return given
-        layout = torch.channels_last if self._channels_last else torch.contiguous_format
-        images = given[0].flatten(0, -4).contiguous(memory_format=layout)
-        return [images.view(given[0].shape) if given[0].dim() > 4 else images]
+    def _answer(self, node: Node, given: list[Any]) -> Any:
+        """What torch makes of it.
+
+        Images are laid out as the own loop has them: packed spikes lie channels last, and torch adds otherwise.
+        """
+        if isinstance(node.module, nn.MaxPool2d) and is_plain(node.module) and isinstance(given[0], Tensor):
+            return largest(given[0], node.module)
+        if self.kernels and is_convolution(node):
+            layout = torch.channels_last if self._channels_last else torch.contiguous_format
+            images = given[0].flatten(0, -4).contiguous(memory_format=layout)
+            given = [images.view(given[0].shape) if given[0].dim() > 4 else images]
+        return node.call(*given)
 
     def _grown(self, tensor: Tensor) -> _Value:
         self._elements = max(self._elements, tensor[0, 0].numel())
@@ -235,6 +243,11 @@ class Engine:
         if node not in self._convolutions:
             self._convolutions[node] = Convolution.of(node.module, spikes, ROWS, self._channels_last)
         return self._convolutions[node]
+
+    def _flattens(self, module: nn.Module) -> bool:
+        """Whether it makes one row of features of each image."""
+        first = 2 if self._time_axis and type(module) is nn.Flatten else 1  # SpikingJelly's sees single steps
+        return isinstance(module, nn.Flatten) and (module.start_dim, module.end_dim) == (first, -1)
 
     def _further(self, convolved: Convolved, module: nn.Module) -> Convolved | None:
         """With what follows it, where the kernels do that; None: torch does."""

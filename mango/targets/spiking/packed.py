@@ -15,6 +15,9 @@ from torch.nn import functional as F
 from mango.targets.spiking import kernels
 from mango.targets.spiking.kernels import Affine, Dynamics, Layer, Prepared, Reset
 from mango.targets.spiking.kernels.convolution import place_of
+from mango.targets.spiking.pooling import is_plain, pair
+
+ALIGNED = 4  # floats
 
 
 @dataclass(frozen=True)
@@ -45,13 +48,18 @@ class Packed:
         spikes = torch.from_numpy(kernels.unpack(self.words, self.channels))
         return spikes[:, :, 0, 0] if self.flat else spikes.permute(0, 1, 4, 2, 3)
 
+    def flattened(self) -> Self:
+        """As features, channel by channel."""
+        words = kernels.flatten(self.words, self.channels)
+        return replace(self, words=words, channels=self.channels * self.words[0, 0, :, :, 0].size, flat=True)
+
     def pooled(self, module: nn.Module) -> Packed | None:
         """The largest of each window, which is a spike where there is any; None where that is not all it gives."""
         if not isinstance(module, nn.MaxPool2d) or module.ceil_mode or module.return_indices:
             return None
-        if self.flat or _pair(module.dilation) != (1, 1):
+        if self.flat or pair(module.dilation) != (1, 1):
             return None
-        (kh, kw), (sy, sx), (py, px) = map(_pair, (module.kernel_size, module.stride, module.padding))
+        (kh, kw), (sy, sx), (py, px) = map(pair, (module.kernel_size, module.stride, module.padding))
         words = np.pad(self.words, ((0, 0), (0, 0), (py, py), (px, px), (0, 0))) if py or px else self.words
         down, right = (words.shape[2] - kh) // sy * sy + 1, (words.shape[3] - kw) // sx * sx + 1
         first, *others = (words[:, :, i : i + down : sy, j : j + right : sx] for i, j in np.ndindex(kh, kw))
@@ -63,7 +71,7 @@ class Packed:
 
 @dataclass(frozen=True)
 class Convolution:
-    """A convolution of spikes with the bits of torch's."""
+    """A convolution or a linear layer of spikes, with the bits of torch's; features are images of one place."""
 
     weight: NDArray[np.float32]
     bias: NDArray[np.float32] | None
@@ -74,6 +82,8 @@ class Convolution:
     @classmethod
     def of(cls, module: Any, spikes: Packed, rows: int, channels_last: bool) -> Self | None:
         """For a layer; None where the kernels cannot do what torch does."""
+        if isinstance(module, nn.Linear):
+            return cls._of_linear(module, spikes, rows)
         if module.groups != 1 or module.dilation != (1, 1) or module.padding_mode != "zeros":
             return None
         if isinstance(module.padding, str) or not isinstance(module, nn.Conv2d) or spikes.flat:
@@ -90,6 +100,17 @@ class Convolution:
         weights, biases = weight.numpy(), None if bias is None else bias.numpy()
         return cls(weights, biases, kernels.prepare(weights, biases, order), stride, padding)
 
+    @classmethod
+    def _of_linear(cls, module: nn.Linear, spikes: Packed, rows: int) -> Self | None:
+        if not spikes.flat or module.in_features % ALIGNED:  # torch adds otherwise in rows that lie askew
+            return None
+        weight, bias = module.weight.detach(), None if module.bias is None else module.bias.detach()
+        order = kernels.linear_order_of(weight, bias, rows)
+        if order is None:
+            return None
+        weights, biases = weight.numpy()[:, :, None, None], None if bias is None else bias.numpy()
+        return cls(weights, biases, kernels.prepare(weights, biases, order), (1, 1), (0, 0))
+
     def only(self, channel: int) -> Self:
         """One output channel, added in the order of the whole."""
         weight = self.weight[channel : channel + 1]
@@ -97,14 +118,14 @@ class Convolution:
         return replace(self, weight=weight, bias=bias, prepared=kernels.prepare(weight, bias, self.prepared.order))
 
     def __call__(self, spikes: Packed) -> Tensor:
-        """``(steps, n, C, H, W)``, channels last in memory."""
-        out = kernels.spike_convolution(spikes.words, self.prepared, self.stride, self.padding)
-        return torch.from_numpy(out).permute(0, 1, 4, 2, 3)
+        """``(steps, n, C, H, W)``, channels last in memory, or ``(steps, n, features)``."""
+        out = torch.from_numpy(kernels.spike_convolution(spikes.words, self.prepared, self.stride, self.padding))
+        return out[:, :, 0, 0] if spikes.flat else out.permute(0, 1, 4, 2, 3)
 
 
 @dataclass(frozen=True)
 class Convolved:
-    """A convolution of spikes, perhaps pooled and normalised, that is made when somebody needs its sums.
+    """A convolution of spikes, perhaps pooled and normalised, or a linear layer, made when somebody needs its sums.
 
     Neurons do not: they are fired with it in one go.
     """
@@ -124,7 +145,7 @@ class Convolved:
 
     @cached_property
     def tensor(self) -> Tensor:
-        """``(steps, n, C, H, W)``, channels last in memory."""
+        """``(steps, n, C, H, W)``, channels last in memory, or ``(steps, n, features)``."""
         sums = self.convolution(self.spikes)
         made, pool, norm = sums.flatten(0, 1), self.pool, self.norm
         if pool is not None:
@@ -138,12 +159,7 @@ class Convolved:
         """With pooling; None where the module is something else, or of a kind that the kernels do not know."""
         if self.pool is not None or self.norm is not None or not isinstance(module, nn.MaxPool2d | nn.AvgPool2d):
             return None
-        if isinstance(module, nn.MaxPool2d):
-            known = not module.return_indices and _pair(module.dilation) == (1, 1)
-        else:
-            known = module.divisor_override is None
-        inside = not module.ceil_mode and _pair(module.padding) == (0, 0)
-        return replace(self, pool=module) if known and inside else None
+        return replace(self, pool=module) if is_plain(module) else None
 
     def normalised(self, module: nn.BatchNorm2d, affine: Affine | None) -> Self | None:
         """With a batch norm that computes such a thing; None where the kernels cannot have it here."""
@@ -156,15 +172,10 @@ class Convolved:
         if (isinstance(self.pool, nn.AvgPool2d) or self.norm is not None) and dynamics.reset == Reset.BOTH_ZERO:
             return None
         made, pool = self.convolution, self.pool
-        size, stride = ((1, 1), (1, 1)) if pool is None else (_pair(pool.kernel_size), _pair(pool.stride))
+        size, stride = ((1, 1), (1, 1)) if pool is None else (pair(pool.kernel_size), pair(pool.stride))
         averaged = isinstance(pool, nn.AvgPool2d)
         return Layer(made.prepared, dynamics, made.stride, made.padding, size, stride, averaged, self.affine)
 
     def fired(self, layer: Layer) -> Packed:
         """The neurons' spikes."""
-        return Packed(kernels.fire(self.spikes.words, layer), self.convolution.prepared.outputs, flat=False)
-
-
-def _pair(size: int | tuple[int, ...]) -> tuple[int, int]:
-    first, second = (size, size) if isinstance(size, int) else size
-    return first, second
+        return Packed(kernels.fire(self.spikes.words, layer), self.convolution.prepared.outputs, self.spikes.flat)
