@@ -32,6 +32,7 @@ TABLE: dict[str, tuple[str, dict[str, Any]]] = {
     "cma": ("cma:CMA", {}),
     "cma-diagonal": ("cma:CMA", {"diagonal": True}),
     "cma-sphere": ("cma_sphere:SphereCMA", {}),
+    "quasi-newton": ("quasi_newton:QuasiNewton", {}),
     "evolution": ("evolution:Evolution", {}),
     "genetic": ("genetic:Genetic", {}),
     "nevergrad": ("nevergrad:Nevergrad", {}),

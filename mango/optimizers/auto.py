@@ -1,9 +1,10 @@
 """What served best where we measured it, for each kind of space; see experiments/first_search for the figures.
 
-On continuous axes CMA-ES, diagonal where they are many; on grids and labels mutation of the best found. On a code book
-laid out on a map, CMA-ES searches two charts side by side, low spatial frequencies and principal components of natural
-codes; then the chart that found more goes on alone; at last it shares the budget with mutation of single labels, which
-finishes what smooth coordinates cannot express. Every answer reaches all of them.
+On continuous axes quasi-Newton ascent where the target turns out to be smooth, then in turn with CMA-ES, which is
+diagonal where axes are many and has all of a rough target's budget; on grids and labels mutation of the best found. On
+a code book laid out on a map, CMA-ES searches two charts side by side, low spatial frequencies and principal components
+of natural codes; then the chart that found more goes on alone; at last it shares the budget with mutation of single
+labels, which finishes what smooth coordinates cannot express. Every answer reaches all of them.
 """
 
 from __future__ import annotations
@@ -18,10 +19,12 @@ from mango.charts import Chart
 from mango.optimizers.base import Ids, Learned, Optimizer, State, merit
 from mango.optimizers.cma import CMA
 from mango.optimizers.evolution import Evolution
+from mango.optimizers.quasi_newton import QuasiNewton
 from mango.space import Codes, SearchSpace
 
 COORDINATES = 64  # of each chart
 MANY = 100  # continuous axes from which on CMA-ES is the diagonal one
+SLOPES = 10  # evaluations for each axis from which on differences are worth their price
 COMPARE = 0.3  # share of the budget in which the charts take turns
 FINISH = 0.6  # share of the budget from which on mutation takes every other turn
 BUDGET = 1_000  # assumed where none is known
@@ -40,7 +43,9 @@ class Auto(Optimizer):
             diagonal = coordinates is None and space.dim >= MANY
             self._arms[name] = CMA(space, seed=seed + len(self._arms), chart=coordinates, diagonal=diagonal, **common)
         self._leading = len(self._arms)  # arms that compete; mutation only finishes
-        if not space.is_box:
+        if space.is_box and (self.budget is None or self.budget >= SLOPES * space.dim):
+            self._arms["slopes"] = QuasiNewton(space, seed=seed + len(self._arms), chart=chart, **common)
+        elif not space.is_box:
             self._arms["mutation"] = Evolution(space, seed=seed + len(self._arms), **common)
         self._peaks = {name: (-math.inf, -math.inf) for name in self._arms}  # best value and key of own trials
         self._owner: dict[int, tuple[str, int]] = {}  # open trial -> arm, its number there
@@ -60,6 +65,8 @@ class Auto(Optimizer):
 
     def _turns(self, ids: Ids) -> list[str]:
         """Which arm asks for each trial."""
+        if self.space.is_box:
+            return self._turns_in_a_box(ids)
         names = list(self._arms)
         charts, rest = names[: self._leading], names[self._leading :]
         if not charts:
@@ -74,6 +81,21 @@ class Auto(Optimizer):
                 turns.append(rest[0])
             else:
                 turns.append(leader)
+        return turns
+
+    def _turns_in_a_box(self, ids: Ids) -> list[str]:
+        """Slopes while their first run lasts, every other turn later, and only where they know what to ask."""
+        slopes = self._arms.get("slopes")
+        if not isinstance(slopes, QuasiNewton):
+            return ["cma"] * len(ids)
+        wanted = slopes.wanted
+        turns = []
+        for number in ids.tolist():
+            if wanted and (not slopes.runs or number % 2):
+                turns.append("slopes")
+                wanted -= 1
+            else:
+                turns.append("cma")
         return turns
 
     def _propose(self, ids: Ids) -> tuple[Codes, list[str]]:
