@@ -10,8 +10,9 @@ import numpy as np
 from mango.targets.spiking.kernels.portable_fold import fold
 from mango.targets.spiking.kernels.portable_lanes import LANES, compiled, lanes_of, load, part, spread, store
 from mango.targets.spiking.kernels.portable_neurons import integrate
+from mango.targets.spiking.kernels.portable_settle import settle
 
-__all__ = ["NAME", "convolve", "flatten", "fold", "integrate"]
+__all__ = ["NAME", "convolve", "flatten", "fold", "integrate", "settle"]
 
 NAME = "numba"
 BYTE = 8

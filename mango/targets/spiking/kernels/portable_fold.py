@@ -33,6 +33,7 @@ from mango.targets.spiking.kernels.portable_trains import (
     AHEAD,
     LONG,
     OCTET,
+    Trains,
     count_spikes,
     list_entries,
     list_slots,
@@ -77,6 +78,18 @@ def fold(  # type: ignore[no-untyped-def]
 
     Only of the images for which that is fast; ``folded`` tells which. Returns how many neurons were in doubt.
     """
+    shape, layer, trains, room = room_of(words, weights, stride, padding, pool, parameters)
+    flat = weights.reshape(-1), bias, bool(bias_first)
+    spikes = out.reshape(-1), out.shape
+    return int(
+        _fold(words, words.reshape(-1), *flat, shape, layer, charge, reset, bounds, *spikes, folded, trains, room)
+    )
+
+
+def room_of(  # type: ignore[no-untyped-def]
+    words, weights, stride, padding, pool, parameters
+) -> tuple[tuple[int, ...], tuple[int, ...], Trains, Room]:
+    """The layer's shape, its windows, and memory for its trains and sums, which has the neurons' parameters."""
     steps, _, height, width, groups = words.shape
     tiles, blocks, kh, kw, block, lanes = weights.shape
     inputs = min(groups * LANES, blocks * block)
@@ -92,13 +105,7 @@ def fold(  # type: ignore[no-untyped-def]
         again=aligned(LONG),
         neurons=neurons.reshape(-1),
     )
-    shape = (height, width, inputs, blocks, kh, kw, block, lanes)
-    layer = (*pool, *stride, *padding)
-    flat = weights.reshape(-1), bias, bool(bias_first)
-    spikes = out.reshape(-1), out.shape
-    return int(
-        _fold(words, words.reshape(-1), *flat, shape, layer, charge, reset, bounds, *spikes, folded, trains, room)
-    )
+    return (height, width, inputs, blocks, kh, kw, block, lanes), (*pool, *stride, *padding), trains, room
 
 
 @compiled
@@ -113,11 +120,11 @@ def _fold(  # type: ignore[no-untyped-def]
         read(flat, words.shape, image, s)
         trains = list_entries(s, inputs, block, lanes, kh * kw * block * lanes)
         list_slots(s, trains)
-        spikes, most = count_spikes(words, image, s, shape, layer)
+        spikes, most = count_spikes(words, image, s, kh, kw, layer[4:])
         folded[image] = _pays(s, trains, spikes, kh * kw / (height * width))
         if not folded[image]:
             continue
-        outputs = _set_bounds(bounds, most / (inputs * kh * kw), room.neurons)
+        outputs = set_bounds(bounds, most / (inputs * kh * kw), room.neurons)
         for first in range(0, outputs, lanes):
             for row in range(rows):
                 for column in range(columns):
@@ -125,28 +132,29 @@ def _fold(  # type: ignore[no-untyped-def]
                     to = ((image * rows + row) * columns + column) * groups
                     for channel in range(first, min(first + lanes, outputs), LANES):
                         left, at = min(LANES, outputs - channel), to + channel // LANES
-                        doubtful = _fire(room, channel, lanes, left, charge, reset, steps, out, at, stride)
+                        doubtful = fire(room, channel, lanes, left, charge, reset, steps, out, at, stride)
                         if not doubtful:
                             continue
                         for c in range(left):
                             if doubtful >> c & 1:
                                 doubts += 1
-                                _add_again(s, room, weights, channel + c, bias, bias_first, shape, layer, row, column)
-                        _fire(room, channel, lanes, left, charge, reset, steps, out, at, stride)
+                                add_again(
+                                    s, room, weights, channel + c, bias, bias_first, shape, layer, row, column, False
+                                )
+                        fire(room, channel, lanes, left, charge, reset, steps, out, at, stride)
     return doubts
 
 
 @part
 def _pays(s, trains, spikes, share):  # type: ignore[no-untyped-def]
-    """Whether to fold is likely to be faster than to convolve; in additions, a store counted as two."""
-    steps = len(s.step_starts) - 1
-    neurons = share * s.starts[-1, -1]
-    folded = 3 * neurons + 3 * min(trains, neurons) * len(s.slots) + s.step_starts[steps] + 3 * steps
-    return folded < 1.8 * share * spikes  # an event costs more than its additions
+    """Whether to fold is likely to be faster than to convolve; in additions, fitted to measured times."""
+    neurons = share * s.starts[-1, -1]  # of a window
+    octets = min(trains, neurons) * len(s.slots)
+    return 4 * neurons + octets + 4 * s.step_starts[-1] < 1.6 * share * spikes
 
 
 @part
-def _set_bounds(bounds, p, neurons):  # type: ignore[no-untyped-def]
+def set_bounds(bounds, p, neurons):  # type: ignore[no-untyped-def]
     """Of the neurons in an image of which a share p of a window's inputs spikes at once; returns how many there are."""
     outputs, row = bounds.shape[1], len(neurons) // (PARAMETERS + BOUNDS)
     for o in range(outputs):
@@ -242,27 +250,34 @@ def _add_steps(  # type: ignore[no-untyped-def]
     none = spread(np.float32(0), LANES)
     for t in range(begin, end):
         for v in range(0, lanes, LANES):
-            sum_ = load(bias, first + v, none)
-            for i in range(starts[t], starts[t + 1]):
+            sum_, other = load(bias, first + v, none), none  # two, so that one need not wait for the other
+            for i in range(starts[t], starts[t + 1] - 1, 2):
                 sum_ = sum_ + load(octets, slots[i] * lanes + v, none)
+                other = other + load(octets, slots[i + 1] * lanes + v, none)
+            if (starts[t + 1] - starts[t]) % 2:
+                sum_ = sum_ + load(octets, slots[starts[t + 1] - 1] * lanes + v, none)
+            sum_ = sum_ + other
             at = t * lanes + v
             store(currents, at, larger(sum_, load(currents, at, none)) if others else sum_)
 
 
 @part
-def _add_again(  # type: ignore[no-untyped-def]
-    s, room, weights, channel, bias, bias_first, shape, layer, row, column
+def add_again(  # type: ignore[no-untyped-def]
+    s, room, weights, channel, bias, bias_first, shape, layer, row, column, averaged
 ):
-    """The currents of one neuron in torch's order, 64 steps at a time."""
+    """The currents of one neuron in torch's order, 64 steps at a time: of several windows the largest, or their sum."""
     lanes, steps = shape[-1], len(s.step_starts) - 1
     for w in range(layer[0] * layer[1]):
         top, left = _corner(layer, row, column, w)
         for t in range(0, steps, LONG):
             _sum_again(s, t // LONG, weights, channel, bias[channel], bias_first, shape, top, left, room.again)
             for i in range(min(LONG, steps - t)):
-                at = (t + i) * lanes + channel % lanes
-                if w == 0 or room.again[i] > room.currents[at]:
-                    room.currents[at] = room.again[i]
+                at, here = (t + i) * lanes + channel % lanes, room.again[i]
+                before = here if w == 0 else room.currents[at]
+                if averaged and w:
+                    room.currents[at] = before + here
+                else:
+                    room.currents[at] = max(before, here)
 
 
 @part
@@ -289,7 +304,7 @@ def _sum_again(  # type: ignore[no-untyped-def]
 
 
 @part
-def _fire(  # type: ignore[no-untyped-def]
+def fire(  # type: ignore[no-untyped-def]
     room, channel, lanes, left, charge, reset, steps, words, to, stride
 ):
     """Spikes of a group of neurons driven by the currents; returns as bits those of them that are in doubt."""

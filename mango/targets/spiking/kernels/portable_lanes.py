@@ -163,6 +163,16 @@ def size(_context, vector):  # type: ignore[no-untyped-def]
 
 
 @intrinsic
+def fused(_context, a, b, c):  # type: ignore[no-untyped-def]
+    """``a b + c`` of three numbers, rounded once."""
+
+    def code(_context, builder, _signature, arguments):  # type: ignore[no-untyped-def]
+        return builder.fma(*arguments)
+
+    return a(a, b, c), code
+
+
+@intrinsic
 def fetch(_context, array, index):  # type: ignore[no-untyped-def]
     """Tells the processor that it will read there."""
 

@@ -135,10 +135,10 @@ def list_slots(s, trains):  # type: ignore[no-untyped-def]
 
 
 @part
-def count_spikes(words, image, s, shape, layer):  # type: ignore[no-untyped-def]
+def count_spikes(words, image, s, kh, kw, steps_pads):  # type: ignore[no-untyped-def]
     """All spikes of an image, and the most of one window in one step."""
     steps, _, height, width, groups = words.shape
-    kh, kw, (sy, sx, py, px) = shape[4], shape[5], layer[4:]
+    sy, sx, py, px = steps_pads
     total = most = 0
     for t in range(steps):
         for y in range(height):
