@@ -18,6 +18,7 @@ from mango.targets.spiking.kernels.convolution import place_of
 from mango.targets.spiking.pooling import is_plain, pair
 
 ALIGNED = 4  # floats
+NEAR = 2**20  # weights of a linear layer that caches hold; with more, a dense product that reads them once is faster
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,9 @@ class Convolution:
 
     @classmethod
     def _of_linear(cls, module: nn.Linear, spikes: Packed, rows: int) -> Self | None:
-        if not spikes.flat or module.in_features % ALIGNED:  # torch adds otherwise in rows that lie askew
+        if not spikes.flat or module.weight.numel() > NEAR:
+            return None
+        if module.in_features % ALIGNED:  # torch adds otherwise in rows that lie askew
             return None
         weight, bias = module.weight.detach(), None if module.bias is None else module.bias.detach()
         order = kernels.linear_order_of(weight, bias, rows)

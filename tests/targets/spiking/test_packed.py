@@ -7,8 +7,10 @@ import torch
 from torch import nn
 
 from mango.targets.spiking import SpikingNetwork
-from mango.targets.spiking.kernels import pack
-from mango.targets.spiking.packed import Packed
+from mango.targets.spiking.affine import affine_of
+from mango.targets.spiking.arithmetic import reference
+from mango.targets.spiking.kernels import Order, leaky, pack, prepare
+from mango.targets.spiking.packed import Convolution, Convolved, Packed
 
 
 @pytest.mark.parametrize(
@@ -48,3 +50,65 @@ def test_kernels_and_torchs_convolutions_side_by_side(layout: torch.memory_forma
     assert evaluated._engine.kernels
     assert evaluated.check is not None
     assert evaluated.check.currents_equal
+
+
+def test_linear_layers_are_those_of_torch() -> None:
+    torch.manual_seed(0)
+    images = (torch.rand(6, 20, 5, 4) < 0.2).float()
+    packed = Packed(pack(images.permute(0, 2, 3, 1).numpy())[None], 20, flat=False).flattened()
+    assert torch.equal(packed.tensor[0], images.flatten(1))
+    linear = nn.Linear(400, 33).requires_grad_(False)
+    with reference(torch.device("cpu")):  # on several threads torch adds otherwise
+        convolution = Convolution.of(linear, packed, 4, channels_last=False)
+        if convolution is None:
+            pytest.skip("torch adds in an order of its own on this machine")
+        expected = linear(images.flatten(1))
+    convolved = Convolved(packed, convolution)
+    assert torch.equal(convolved.tensor[0], expected)
+    dynamics = leaky(0.9, 0.3)
+    layer = convolved.layer(dynamics)
+    assert layer is not None
+    fired = convolved.fired(layer)
+    assert fired.flat
+    assert torch.equal(fired.tensor, Packed.of(convolved.tensor, dynamics, 1).tensor)
+
+
+@pytest.mark.parametrize("linear", [nn.Linear(402, 8), nn.Linear(2048, 1024)], ids=["askew", "large"])
+def test_linear_layers_that_are_left_to_torch(linear: nn.Linear) -> None:
+    features = linear.in_features
+    packed = Packed(pack(torch.zeros(1, 4, 1, 1, features).numpy()), features, flat=True)
+    assert Convolution.of(linear, packed, 4, channels_last=False) is None
+
+
+def test_what_follows_a_convolution() -> None:
+    words = pack(torch.zeros(1, 1, 8, 8, 4).numpy())
+    conv = nn.Conv2d(4, 3, 3).requires_grad_(False)
+    assert conv.bias is not None
+    order = Order(16, bias_first=True)
+    made = Convolution(conv.weight.numpy(), conv.bias.numpy(), prepare(conv.weight.numpy(), conv.bias.numpy(), order),
+                       (1, 1), (0, 0))  # fmt: skip
+    convolved = Convolved(Packed(words, 4, flat=False), made)
+    norm = nn.BatchNorm2d(3).eval().requires_grad_(False)
+    affine = affine_of(norm)
+    assert affine is not None
+    averaged = convolved.pooled(nn.AvgPool2d(2))
+    assert averaged is not None
+    largest = convolved.pooled(nn.MaxPool2d(2))
+    assert largest is not None
+    assert averaged.pooled(nn.MaxPool2d(2)) is None
+    assert convolved.pooled(nn.AvgPool2d(2, padding=1)) is None
+    assert convolved.pooled(nn.ReLU()) is None
+    assert largest.normalised(norm, affine) is None
+    assert averaged.normalised(norm, None) is None
+    both = averaged.normalised(norm, affine)
+    assert both is not None
+    assert both.normalised(norm, affine) is None
+    assert both.layer(leaky(0.9, 1.0, "zero", delayed=False)) is None
+    assert largest.layer(leaky(0.9, 1.0, "zero", delayed=False)) is not None
+    expected = norm(nn.AvgPool2d(2)(conv(torch.zeros(1, 4, 8, 8))))
+    assert torch.equal(both.tensor[0], expected)
+
+
+def test_a_batch_norm_that_computes_something_else() -> None:
+    assert affine_of(nn.BatchNorm2d(3)) is None  # in training it takes the statistics of the batch
+    assert affine_of(nn.BatchNorm2d(3, track_running_stats=False).eval()) is None
