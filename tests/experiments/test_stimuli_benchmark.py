@@ -66,6 +66,28 @@ def test_the_units_are_those_of_the_draw() -> None:
         units.load("other")
 
 
+def test_another_network_needs_no_other_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three layers of another size; a silent, a saturated and a rare unit among those of the first."""
+    rng = np.random.default_rng(2)
+    nature = {}
+    for layer, size in (("conv1", 30), ("conv2", 50), ("head", 20)):
+        maximum = rng.uniform(0.2, 0.9, size)
+        nature[f"{layer}.channel.rate"] = np.stack([maximum, maximum / 2, maximum / 9, np.zeros(size)])
+        nature[f"{layer}.neuron.rate"] = np.ones((4, size, 2, 2))
+    nature["conv1.channel.rate"][:2, :2] = [[1.0, 0.0], [0.5, 0.0]]
+    nature["conv1.channel.rate"][1, 2] = 0.0
+    monkeypatch.setattr(units.zoo, "nature", lambda _: nature)
+    drawn = units.draw("other")
+    assert len({unit.name for unit in drawn}) == 24
+    assert not {unit.name for unit in drawn} & {"conv1/0", "conv1/1", "conv1/2"}
+    for layer in ("conv1", "conv2", "head"):
+        for part in units.PARTS:
+            assert sum(unit.target.startswith(f"other:{layer}/") and unit.part == part for unit in drawn) == 4
+    nature["head.channel.rate"][1] = 0.0
+    with pytest.raises(InputError, match="head has 0 proper units; 8 are needed"):
+        units.draw("other")
+
+
 def test_noise_follows_from_seed_and_trial() -> None:
     values = np.full(4_000, 0.3)
     for kind, spread in (("poisson", np.sqrt(0.3 * 0.5 / 10)), ("gain-0.2", 0.06), ("gain-0.5", None)):

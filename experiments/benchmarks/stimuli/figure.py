@@ -1,7 +1,7 @@
 """Four pictures of each noise and batch: convergence, performance profiles, ranks, expected running times.
 
-A panel for each class of information. Ours are drawn in blues, peers in other colours, and what is not among the best
-is grey; colours as in ``mango.analysis``.
+A panel for each class of information. `auto` and its arms are blue, others have other colours, and what is not among
+the best is grey; paper and ink as in ``mango.analysis``.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from experiments.benchmarks.stimuli.methods import TABLE
 from experiments.benchmarks.stimuli.scores import TARGETS, Case, band, interval, load
@@ -26,9 +26,11 @@ TITLES = {
     "chart": "Code book and its map, no data",
     "natural": "Natural codes too",
 }
-OURS = ("#0067a3", "#56b4e9", "#003a5d", "#00808a")
-THEIRS = ("#b84a00", "#c99700", "#8a3b8f", "#4d7a2a", "#d1495b", "#7a5230")
+OURS = {"auto": "#0067a3", "tt": "#56b4e9", "cma": "#003a5d", "evolution": "#00808a"}
+OUR, THEIR = "#0067a3", "#b84a00"
+OTHERS = ("#b84a00", "#c99700", "#8a3b8f", "#4d7a2a", "#d1495b", "#7a5230", "#8a8f94")
 COLOURED = 7  # methods of a panel; the others are grey
+BANDS = 3  # methods with a band: `auto` and the best others
 WIDTH, PANEL = 12.6, 3.9  # inches
 
 
@@ -68,18 +70,17 @@ def convergence_png(case: Case) -> bytes:
                 x, mean, low, high = case.marks[there], mean[there], low[there], high[there]
                 axes.plot(x, mean, **style)
             if colour and len(x):
-                axes.fill_between(x, low, high, color=colour, alpha=0.10, linewidth=0, zorder=1)
+                if method in list(colours)[:BANDS]:
+                    axes.fill_between(x, low, high, color=colour, alpha=0.12, linewidth=0, zorder=1)
                 ends.append((float(mean[-1]), method.partition("/")[2], colour))
         best = [(b, s.mean()) for b in case.budgets if (s := case.hindsight(information, b)) is not None]
         if best:
             x, y = zip(*best, strict=True)
             axes.plot(x, y, color=LIGHT.ink, linewidth=1.2, dashes=(4, 2), zorder=4)
-            ends.append((float(y[-1]), "best arm in hindsight", LIGHT.ink))
-        axes.set_xscale("log")
+            ends.append((float(y[-1]), "best arm, hindsight", LIGHT.ink))
+        _evaluations(axes)
         axes.set_xlim(10, max(case.budgets))
         axes.set_ylim(min(0.0, axes.get_ylim()[0]), None)
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
-        axes.set_xlabel("evaluations", fontsize=8, color=LIGHT.muted)
         _end_labels(axes, ends)
     return _png(figure)
 
@@ -102,7 +103,7 @@ def profiles_png(case: Case) -> bytes:
         axes.set_ylim(0, 1.02)
         axes.set_xlabel("share of the best score", fontsize=8, color=LIGHT.muted)
         if axes.get_legend_handles_labels()[0]:
-            axes.legend(frameon=False, fontsize=7, loc="lower right", labelcolor=LIGHT.ink)
+            axes.legend(frameon=False, fontsize=7.5, loc="center left", bbox_to_anchor=(1.0, 0.5), labelcolor=LIGHT.ink)
     return _png(figure)
 
 
@@ -119,7 +120,7 @@ def ranks_png(case: Case) -> bytes:
             shade = 0.25 + 0.75 * (step + 1) / len(case.budgets)
             for place, method in enumerate(methods):
                 if method in ranks:
-                    colour = OURS[0] if TABLE[method].package == "mango" else THEIRS[0]
+                    colour = OUR if TABLE[method].package == "mango" else THEIR
                     axes.scatter(ranks[method], place, s=34, color=colour, alpha=shade, linewidths=0, zorder=3)
         _rows(axes, methods)
         axes.set_xlim(0.5, None)
@@ -136,7 +137,7 @@ def running_png(case: Case) -> bytes:
     for axes, information in zip(panels, case.classes(), strict=True):
         methods = names[information]
         for place, method in enumerate(methods):
-            colour = OURS[0] if TABLE[method].package == "mango" else THEIRS[0]
+            colour = OUR if TABLE[method].package == "mango" else THEIR
             for step, target in enumerate(TARGETS):
                 found = case.running(method, target)
                 if found.hits:
@@ -145,33 +146,29 @@ def running_png(case: Case) -> bytes:
                     axes.scatter(
                         found.evaluations, place, s=34, facecolors=face, edgecolors=colour, alpha=shade, zorder=3
                     )
-        axes.set_xscale("log")
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+        _evaluations(axes)
         _rows(axes, methods)
     return _png(figure)
 
 
 def _colours(case: Case, information: str) -> Mapping[str, str]:
-    """Of the best methods at the largest budget, `auto` and `tt`."""
+    """Of `auto` and the best others at the largest budget, in their order."""
     methods = case.methods(information)
     last = max(case.budgets)
     final = {m: interval(case.at[m][last]).mean for m in methods if last in case.at[m]}
     ordered = sorted((m for m in final if not np.isnan(final[m])), key=lambda m: -final[m])
-    always = [m for m in methods if m.partition("/")[2] in ("auto", "tt")]
-    chosen = list(dict.fromkeys([*always, *ordered]))[:COLOURED]
-    ours, theirs = iter(OURS), iter(THEIRS)
-    colours = {}
-    for method in sorted(chosen, key=lambda m: -final.get(m, 0.0)):
-        found = next(ours if TABLE[method].package == "mango" else theirs, None)
-        if found is not None:
-            colours[method] = found
-    return colours
+    always = [m for m in methods if m.partition("/")[2] == "auto"]
+    others = iter(OTHERS)
+    return {
+        method: OURS.get(method.partition("/")[2]) or next(others)
+        for method in list(dict.fromkeys([*always, *ordered]))[:COLOURED]
+    }
 
 
 def _by_rank(case: Case, information: str) -> list[str]:
+    """Methods that ran on all units, best first."""
     ranks = case.ranks(information, max(case.budgets))
-    methods = case.methods(information)
-    return sorted(methods, key=lambda m: ranks.get(m, len(methods) + 1))
+    return sorted(ranks, key=lambda method: ranks[method])
 
 
 def _height(names: Mapping[str, Sequence[str]]) -> float:
@@ -190,8 +187,8 @@ def _figure(case: Case, title: str, height: float, rows: bool = False) -> tuple[
     panels = []
     for place, information in enumerate(classes):
         left = (place + (0.38 if rows else 0.11)) / len(classes)
-        width = (0.58 if rows else 0.62) / len(classes)
-        axes = figure.add_axes((left, 0.5 / whole, width, 1 - 1.5 / whole), facecolor=LIGHT.paper)
+        width = (0.58 if rows else 0.6) / len(classes)
+        axes = figure.add_axes((left, 0.5 / whole, width, 1 - 1.35 / whole), facecolor=LIGHT.paper)
         axes.set_title(TITLES[information], fontsize=9, color=LIGHT.ink, loc="left")
         for side in ("top", "right"):
             axes.spines[side].set_visible(False)
@@ -202,6 +199,15 @@ def _figure(case: Case, title: str, height: float, rows: bool = False) -> tuple[
         axes.tick_params(colors=LIGHT.muted, labelsize=7.5, length=0, pad=4)
         panels.append(axes)
     return figure, panels
+
+
+def _evaluations(axes: Axes) -> None:
+    """A logarithmic axis with a few plain numbers."""
+    axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 3.0)))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+    axes.set_xlabel("evaluations", fontsize=8, color=LIGHT.muted)
 
 
 def _rows(axes: Axes, methods: Sequence[str]) -> None:
