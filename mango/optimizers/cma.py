@@ -19,14 +19,13 @@ second alone up to 1.9, dropping such answers 1.5 to 2.2.
 
 **Bounds**: the box is continued without end by its mirror images, and the search runs there without bounds. What is
 asked is the point that a sample is mirrored to; what is learned is the sample. (Learning the mirrored points instead
-makes the step size explode in the corner of a box.) Runs whose spread exceeds ten boxes start afresh.
+makes the step size explode in the corner of a box.)
 
 **Ties** share the mean of their weights; a generation of equal answers teaches nothing and leaves the distribution as
 it is, and after three of them the search starts afresh.
 
-**Restarts** (Auger and Hansen 2005, IPOP): where the step has collapsed or neither best nor median has improved for
-120 + 30 dim / popsize generations, from a new mean drawn from the prior, with twice the population while twenty such
-generations fit into the budget.
+**Restarts** from a new mean drawn from the prior, when a run is over, with a population and a step as BIPOP has them:
+see `cma_restart`. The population doubles only while twenty such generations fit into the budget.
 
 **Foreign points** that beat everything seen: before the first generation the mean moves there; later such a point joins
 one generation, its step cut to the length usual for a sample (Hansen 2011, "Injecting external solutions into CMA-ES",
@@ -49,14 +48,13 @@ from mango.errors import InputError, OptionError
 from mango.optimizers.base import Floats, Ids, Learned, Optimizer, State, merit, ranking
 from mango.optimizers.bounds import Unbounded, nearest_image
 from mango.optimizers.cma_gaussian import Gaussian, Rates, raw_weights
+from mango.optimizers.cma_restart import Progress, Regimes
 from mango.optimizers.generation import Generation, shared_weights
 from mango.optimizers.relaxed import relaxed
 from mango.space import Codes, SearchSpace
 
 STEP = {"uniform": 0.3, "normal": 0.8}  # first step: share of a box's width; unit of a normal prior
-MOST_AXES = 2000  # of the full covariance
-COLLAPSED = 1e-11  # of the first step
-ASTRAY = 10.0  # times the widest axis
+MOST_AXES = 1000  # of the full covariance
 FLAT = 3  # generations of equal answers before a fresh start
 
 
@@ -109,11 +107,10 @@ class CMA(Optimizer):
         self._center = np.clip(0.0, low, high) if normal else (low + high) / 2
         self._widest = float(((high - low) / self._unit).max())
         self._step = float(step)
-        self._popsize = popsize
+        self._regimes = Regimes(popsize)
         self._peak = (-math.inf, -math.inf)  # best value and key seen
         self._guest: tuple[Floats, float, float] | None = None  # a foreign point to inject: scaled, value, key
-        self._flat = self._stalled = 0
-        self._run_best, self._run_median = (-math.inf, -math.inf), -math.inf
+        self._flat = 0  # generations of equal answers in a row
         self._begin(np.zeros(dim))
 
     # -- ask and tell ----------------------------------------------------------------------------------------------
@@ -126,7 +123,7 @@ class CMA(Optimizer):
     def _learn(self, batch: Learned) -> None:
         taken = self._generation.add(batch)
         self._peak = max([self._peak, *map(merit, taken.values.tolist(), taken.keys.tolist())])
-        if self._generation.complete(self._popsize, self._open):
+        if self._generation.complete(self._regimes.popsize, self._open):
             self._close()
 
     def _observe(self, batch: Learned) -> None:
@@ -161,15 +158,11 @@ class CMA(Optimizer):
         self._flat = 0
         self._gaussian.update(steps, Rates.of(raw, self.domain.dim, diagonal=self._diagonal))
         self._record()
-        top = ranking(values, keys)[0]
-        best, median = merit(float(values[top]), float(keys[top])), float(np.median(values))
-        self._stalled = 0 if best > self._run_best or median > self._run_median else self._stalled + 1
-        self._run_best, self._run_median = max(best, self._run_best), max(median, self._run_median)
-        spread = self._gaussian.longest
-        astray = not COLLAPSED * self._step < spread < ASTRAY * self._widest
-        if astray or self._stalled > 120 + 30 * self.domain.dim / self._popsize:
-            if self.budget is None or 2 * self._popsize * 20 <= self.budget:
-                self._popsize *= 2
+        self._progress.note(values, keys)
+        if self._progress.answers >= self._regimes.most or self._progress.over(
+            self._gaussian, self._step * self._regimes.step, self._widest
+        ):
+            self._regimes.next(self._progress.answers, self.budget, self.rng)
             self._begin((self.domain.sample(1, self.rng)[0] - self._center) / self._unit)
 
     def _steps(self, ids: Ids, scaled: Floats) -> Floats:
@@ -192,10 +185,10 @@ class CMA(Optimizer):
 
     def _begin(self, mean: Floats) -> None:
         """A new run from a mean in units of the start; open trials of the last one are forgotten."""
-        self._gaussian = Gaussian(mean, self._step, diagonal=self._diagonal)
+        self._gaussian = Gaussian(mean, self._step * self._regimes.step, diagonal=self._diagonal)
         self._generation = Generation(len(mean))
-        self._flat = self._stalled = 0
-        self._run_best, self._run_median = (-math.inf, -math.inf), -math.inf
+        self._progress = Progress(len(mean), self._regimes.popsize)
+        self._flat = 0
         self._record()
 
     def _record(self) -> None:
@@ -205,20 +198,22 @@ class CMA(Optimizer):
 
     def _state(self) -> State:
         state: State = {
-            "popsize": self._popsize,
             "flat": self._flat,
-            "stalled": self._stalled,
-            "marks": np.array([*self._peak, *self._run_best, self._run_median]),
+            "peak": np.array(self._peak),
         }
         if self._guest is not None:
             state |= {"guest_point": self._guest[0], "guest_merit": np.array(self._guest[1:])}
+        state |= {f"progress_{name}": part for name, part in self._progress.state().items()}
+        state |= {f"regimes_{name}": part for name, part in self._regimes.state().items()}
         state |= {f"generation_{name}": part for name, part in self._generation.state().items()}
         return state | {f"gaussian_{name}": part for name, part in self._gaussian.state().items()}
 
     def _restore(self, state: State) -> None:
-        self._popsize, self._flat, self._stalled = (int(state[name]) for name in ("popsize", "flat", "stalled"))
-        marks = [float(mark) for mark in state["marks"]]
-        self._peak, self._run_best, self._run_median = (marks[0], marks[1]), (marks[2], marks[3]), marks[4]
+        self._flat = int(state["flat"])
+        self._peak = (float(state["peak"][0]), float(state["peak"][1]))
+        self._regimes.restore(_part(state, "regimes_"))
+        self._progress = Progress(self.domain.dim, self._regimes.popsize)
+        self._progress.restore(_part(state, "progress_"))
         self._guest = None
         if "guest_point" in state:
             value, key = (float(part) for part in state["guest_merit"])

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from mango.errors import InputError, OptionError
-from mango.optimizers.cma import CMA, COLLAPSED, FLAT
+from mango.optimizers.cma import CMA, FLAT
+from mango.optimizers.cma_restart import TOL_X
 from mango.space import SearchSpace
 from tests.optimizers.runs import Objective, expect_same_future, search
 
@@ -114,7 +115,7 @@ def test_equal_answers_teach_nothing_and_then_start_afresh() -> None:
     ids, _, _ = optimizer.ask(20)
     optimizer.tell(ids, np.zeros(20))
     assert (optimizer._gaussian.mean != before["mean"]).all()
-    assert optimizer._popsize == 8
+    assert optimizer._regimes.popsize == 8
 
 
 def test_keys_order_equal_values() -> None:
@@ -135,10 +136,10 @@ def test_a_collapsed_step_restarts_with_twice_the_population_if_the_budget_allow
     budget: int | None, popsize: int
 ) -> None:
     optimizer = CMA(NORMAL, seed=0, budget=budget, popsize=8)
-    optimizer._gaussian.sigma = 0.1 * COLLAPSED
+    optimizer._gaussian.sigma = 0.1 * TOL_X
     ids, codes, _ = optimizer.ask(8)
     optimizer.tell(ids, codes.sum(1))
-    assert optimizer._popsize == popsize
+    assert optimizer._regimes.popsize == popsize
     assert optimizer._gaussian.updates == 0
     assert optimizer._gaussian.sigma == 0.8
 
@@ -218,7 +219,7 @@ def test_the_diagonal_form_keeps_no_matrix() -> None:
         (SearchSpace.codebook(4, 8), {}, "this space has labels: give it a chart"),
         (SearchSpace.codebook(4, 8), {"diagonal": True}, "this space has labels: give it a chart"),
         (SearchSpace.codebook(4, 3, np.eye(3)), {}, "or use cma-diagonal"),
-        (SearchSpace.box(2001), {}, "too much beyond 2000 axes; use cma-diagonal"),
+        (SearchSpace.box(1001), {}, "too much beyond 1000 axes; use cma-diagonal"),
     ],
 )
 def test_refuses_spaces_it_cannot_search(space: SearchSpace, options: dict[str, Any], message: str) -> None:
