@@ -120,7 +120,7 @@ def _fold(  # type: ignore[no-untyped-def]
         read(flat, words.shape, image, s)
         trains = list_entries(s, inputs, block, lanes, kh * kw * block * lanes)
         list_slots(s, trains)
-        spikes, most = count_spikes(words, image, s, kh, kw, layer[4:])
+        spikes, most = count_spikes(words, image, s.counts, (kh, kw), layer[4:])
         folded[image] = _pays(s, trains, spikes, kh * kw / (height * width))
         if not folded[image]:
             continue
@@ -169,18 +169,17 @@ def set_bounds(bounds, p, neurons):  # type: ignore[no-untyped-def]
 @part
 def _add_windows(s, room, weights, first, bias, shape, layer, row, column):  # type: ignore[no-untyped-def]
     """The currents of a tile of outputs; of several windows the largest."""
-    lanes = shape[-1]
+    places, present, sums, octets, currents = room.places, room.present, room.sums, room.bytes, room.currents
+    slots, counts, starts, listed, lanes = s.slots, s.slot_counts, s.step_starts, s.step_slots, shape[-1]
     for w in range(layer[0] * layer[1]):
         top, left = _corner(layer, row, column, w)
-        known = _add_trains(s, room, weights, first, shape, top, left)
+        known = _add_trains(s.entries, s.starts, places, present, sums, weights, first, shape, top, left)
         for place in range(known):
-            room.places[room.present[place]] = -1
-        for octet in range(len(s.slots)):
-            end = min((octet + 1) * OCTET, len(s.step_starts) - 1)
-            _add_bytes(s.slots[octet], s.slot_counts[octet], room.present, known, room.sums, room.bytes, lanes)
-            _add_steps(
-                s.step_slots, s.step_starts, octet * OCTET, end, room.bytes, bias, first, lanes, w > 0, room.currents
-            )
+            places[present[place]] = -1
+        for octet in range(len(slots)):
+            end = min((octet + 1) * OCTET, len(starts) - 1)
+            _add_bytes(slots[octet], counts[octet], present, known, sums, octets, lanes)
+            _add_steps(listed, starts, octet * OCTET, end, octets, bias, first, lanes, w > 0, currents)
 
 
 @inlined
@@ -191,7 +190,9 @@ def _corner(layer, row, column, w):  # type: ignore[no-untyped-def]
 
 
 @part
-def _add_trains(s, room, weights, first, shape, top, left):  # type: ignore[no-untyped-def]
+def _add_trains(  # type: ignore[no-untyped-def]
+    entries, starts, places, present, sums, weights, first, shape, top, left
+):
     """The weights of a window by trains; returns how many trains, listed as present."""
     height, width, _, blocks, kh, kw, block, lanes = shape
     known = 0
@@ -199,10 +200,8 @@ def _add_trains(s, room, weights, first, shape, top, left):  # type: ignore[no-u
         for j in range(max(0, -left), min(kw, width - left)):
             place = (top + i) * width + left + j
             base = (first * blocks * kh * kw + (i * kw + j) * lanes) * block
-            begin, end = s.starts[place, 0], s.starts[place, blocks]
-            known = _add_entries(
-                s.entries, begin, end, weights, base, lanes, room.places, room.present, room.sums, known
-            )
+            begin, end = starts[place, 0], starts[place, blocks]
+            known = _add_entries(entries, begin, end, weights, base, lanes, places, present, sums, known)
     return known
 
 
@@ -266,24 +265,22 @@ def add_again(  # type: ignore[no-untyped-def]
     s, room, weights, channel, bias, bias_first, shape, layer, row, column, averaged
 ):
     """The currents of one neuron in torch's order, 64 steps at a time: of several windows the largest, or their sum."""
-    lanes, steps = shape[-1], len(s.step_starts) - 1
+    lanes, steps, again, currents = shape[-1], len(s.step_starts) - 1, room.again, room.currents
     for w in range(layer[0] * layer[1]):
         top, left = _corner(layer, row, column, w)
         for t in range(0, steps, LONG):
-            _sum_again(s, t // LONG, weights, channel, bias[channel], bias_first, shape, top, left, room.again)
+            _sum_again(s, t // LONG, weights, channel, bias[channel], bias_first, shape, top, left, again)
             for i in range(min(LONG, steps - t)):
-                at, here = (t + i) * lanes + channel % lanes, room.again[i]
-                before = here if w == 0 else room.currents[at]
-                if averaged and w:
-                    room.currents[at] = before + here
-                else:
-                    room.currents[at] = max(before, here)
+                at, here = (t + i) * lanes + channel % lanes, again[i]
+                before = here if w == 0 else currents[at]
+                currents[at] = before + here if averaged and w else max(before, here)
 
 
 @part
 def _sum_again(  # type: ignore[no-untyped-def]
     s, long, weights, channel, bias, bias_first, shape, top, left, sums
 ):
+    entries, starts, patterns = s.entries, s.starts, s.patterns  # once: numba counts references to them
     height, width, _, blocks, kh, kw, block, lanes = shape
     none, offset = spread(np.float32(0), LONG), spread(bias, LONG)
     total = none
@@ -293,9 +290,9 @@ def _sum_again(  # type: ignore[no-untyped-def]
             for j in range(max(0, -left), min(kw, width - left)):
                 place = (top + i) * width + left + j
                 base = (channel // lanes * lanes * blocks * kh * kw + (i * kw + j) * lanes) * block + channel % lanes
-                for e in range(s.starts[place, b], s.starts[place, b + 1]):
-                    weight = spread(weights[base + s.entries[e, 0]], LONG)
-                    sum_ = sum_ + keep(s.patterns[s.entries[e, 1], long], weight)
+                for e in range(starts[place, b], starts[place, b + 1]):
+                    weight = spread(weights[base + entries[e, 0]], LONG)
+                    sum_ = sum_ + keep(patterns[entries[e, 1], long], weight)
         if b:
             total = sum_ + total
         else:

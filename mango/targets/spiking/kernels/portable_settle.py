@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from mango.targets.spiking.kernels.portable_fold import add_again, fire, room_of, set_bounds
-from mango.targets.spiking.kernels.portable_lanes import LANES, compiled, fused, part
+from mango.targets.spiking.kernels.portable_lanes import LANES, compiled, fused, load, part, spread, store
 from mango.targets.spiking.kernels.portable_trains import count_spikes, list_entries, read
 
 
@@ -69,24 +69,16 @@ def _settle(  # type: ignore[no-untyped-def]
     places = rows * columns
     outputs, doubts = bounds.shape[1], 0
     for image in range(images):
-        _, wide = count_spikes(words, image, s, height, width, (down * sy, right * sx, py, px))
-        _, most = count_spikes(words, image, s, kh, kw, (sy, sx, py, px))
+        _, wide = count_spikes(words, image, s.counts, (height, width), (down * sy, right * sx, py, px))
+        _, most = count_spikes(words, image, s.counts, (kh, kw), (sy, sx, py, px))
         share = max(wide / (inputs * height * width), most / (inputs * kh * kw))
         set_bounds(bounds, share, room.neurons)
         listed = False
         for place in range(places):
             for channel in range(0, outputs, LANES):
                 left = min(LANES, outputs - channel)
-                _take(
-                    currents,
-                    (image * places + place) * outputs + channel,
-                    images * places * outputs,
-                    left,
-                    room,
-                    lanes,
-                    channel,
-                    steps,
-                )
+                at, stride = (image * places + place) * outputs + channel, images * places * outputs
+                _take(currents, at, stride, left, room.currents, channel % lanes, lanes)
                 at, stride = (image * places + place) * groups + channel // LANES, images * places * groups
                 doubtful = fire(room, channel, lanes, left, charge, reset, steps, out, at, stride)
                 if not doubtful:
@@ -113,11 +105,16 @@ def _settle(  # type: ignore[no-untyped-def]
 
 
 @part
-def _take(currents, begin, stride, left, room, lanes, channel, steps):  # type: ignore[no-untyped-def]
+def _take(currents, begin, stride, left, to, lane, lanes):  # type: ignore[no-untyped-def]
     """The currents of a group of neurons to where they are fired from."""
-    for t in range(steps):
-        for c in range(LANES):
-            room.currents[t * lanes + channel % lanes + c] = currents[begin + t * stride + c] if c < left else 0
+    none = spread(np.float32(0), LANES)
+    for at in range(lane, len(to), lanes):
+        if left == LANES:
+            store(to, at, load(currents, begin, none))
+        else:
+            for c in range(left):
+                to[at + c] = currents[begin + c]
+        begin += stride
 
 
 @part

@@ -73,8 +73,9 @@ def room_for(steps: int, height: int, width: int, groups: int, blocks: int) -> T
 def read(flat, shape, image, s):  # type: ignore[no-untyped-def]
     """The bits of an image of words ``(T, images, H, W, groups)``."""
     steps, images, height, width, groups = shape
-    count, size = height * width * groups, s.bits.shape[1] * OCTET
-    s.bits[:] = 0
+    bits, octets = s.bits, s.octets
+    count, size = height * width * groups, bits.shape[1] * OCTET
+    bits[:] = 0
     for octet in range((steps + OCTET - 1) // OCTET):
         for i in range(count):
             low, high = np.uint64(0), np.uint64(0)
@@ -83,62 +84,64 @@ def read(flat, shape, image, s):  # type: ignore[no-untyped-def]
                 low |= (word & np.uint64(255)) << np.uint64(OCTET * t)
                 high |= (word >> np.uint64(OCTET)) << np.uint64(OCTET * t)
             if low:
-                _scatter(_exchanged(low), s.octets, i * LANES * size + octet, size)
+                _scatter(_exchanged(low), octets, i * LANES * size + octet, size)
             if high:
-                _scatter(_exchanged(high), s.octets, (i * LANES + OCTET) * size + octet, size)
+                _scatter(_exchanged(high), octets, (i * LANES + OCTET) * size + octet, size)
 
 
 @part
 def list_entries(s, inputs, block, row, block_row):  # type: ignore[no-untyped-def]
     """Lists the neurons that spike; returns how many trains they have."""
-    places, blocks = s.starts.shape[0], s.starts.shape[1] - 1
-    channels = s.bits.shape[0] // places
-    entries = trains = 0
-    s.table[:] = -1
+    bits, table, patterns, entries, starts = s.bits, s.table, s.patterns, s.entries, s.starts
+    places, blocks = starts.shape[0], starts.shape[1] - 1
+    channels = bits.shape[0] // places
+    count = trains = 0
+    table[:] = -1
     for place in range(places):
         for b in range(blocks):
-            s.starts[place, b] = entries
+            starts[place, b] = count
             for c in range(b * block, min((b + 1) * block, inputs)):
-                train = _number_of(s.bits, place * channels + c, s.table, s.patterns, trains)
+                train = _number_of(bits, place * channels + c, table, patterns, trains)
                 if train >= 0:
-                    s.entries[entries, 0] = b * block_row + (c - b * block) * row
-                    s.entries[entries, 1] = train
-                    entries += 1
+                    entries[count, 0] = b * block_row + (c - b * block) * row
+                    entries[count, 1] = train
+                    count += 1
                     trains += train == trains
-        s.starts[place, blocks] = entries
+        starts[place, blocks] = count
     return trains
 
 
 @part
 def list_slots(s, trains):  # type: ignore[no-untyped-def]
     """Lists the bytes of the trains that differ, and those that have the bit of a step."""
-    steps, count = len(s.step_starts) - 1, 0
-    for octet in range(len(s.slots)):
-        slots = 1
-        s.slot_of[:] = -1
-        s.slot_of[0] = 0
+    patterns, slots, slot_of, starts, listed = s.patterns, s.slots, s.slot_of, s.step_starts, s.step_slots
+    steps, count = len(starts) - 1, 0
+    for octet in range(len(slots)):
+        known = 1
+        slot_of[:] = -1
+        slot_of[0] = 0
         for train in range(trains):
-            part = s.patterns[train, octet // OCTET] >> np.uint64(octet % OCTET * OCTET)
-            here = np.int64(part & np.uint64(255))
-            if s.slot_of[here] < 0:
-                s.slot_of[here] = slots
-                slots += 1
-            s.slots[octet, train] = s.slot_of[here]
-        s.slot_counts[octet] = slots
+            pattern = patterns[train, octet // OCTET] >> np.uint64(octet % OCTET * OCTET)
+            here = np.int64(pattern & np.uint64(255))
+            if slot_of[here] < 0:
+                slot_of[here] = known
+                known += 1
+            slots[octet, train] = slot_of[here]
+        s.slot_counts[octet] = known
         for t in range(octet * OCTET, min((octet + 1) * OCTET, steps)):
-            s.step_starts[t] = count
+            starts[t] = count
             for byte in range(256):
-                if byte >> t % OCTET & 1 and s.slot_of[byte] >= 0:
-                    s.step_slots[count] = s.slot_of[byte]
+                if byte >> t % OCTET & 1 and slot_of[byte] >= 0:
+                    listed[count] = slot_of[byte]
                     count += 1
-    s.step_starts[steps] = count
+    starts[steps] = count
 
 
 @part
-def count_spikes(words, image, s, kh, kw, steps_pads):  # type: ignore[no-untyped-def]
+def count_spikes(words, image, counts, kernel, steps_pads):  # type: ignore[no-untyped-def]
     """All spikes of an image, and the most of one window in one step."""
     steps, _, height, width, groups = words.shape
-    sy, sx, py, px = steps_pads
+    (kh, kw), (sy, sx, py, px) = kernel, steps_pads
     total = most = 0
     for t in range(steps):
         for y in range(height):
@@ -146,13 +149,13 @@ def count_spikes(words, image, s, kh, kw, steps_pads):  # type: ignore[no-untype
                 spikes = 0
                 for g in range(groups):
                     spikes += ones(words[t, image, y, x, g])
-                s.counts[y + 1, x + 1] = spikes + s.counts[y + 1, x] + s.counts[y, x + 1] - s.counts[y, x]
-        total += s.counts[height, width]
+                counts[y + 1, x + 1] = spikes + counts[y + 1, x] + counts[y, x + 1] - counts[y, x]
+        total += counts[height, width]
         for top in range(-py, height + py - kh + 1, sy):
             for left in range(-px, width + px - kw + 1, sx):
                 y0, y1, x0, x1 = max(top, 0), min(top + kh, height), max(left, 0), min(left + kw, width)
                 if y0 < y1 and x0 < x1:
-                    here = s.counts[y1, x1] - s.counts[y1, x0] - s.counts[y0, x1] + s.counts[y0, x0]
+                    here = counts[y1, x1] - counts[y1, x0] - counts[y0, x1] + counts[y0, x0]
                     most = max(most, here)
     return total, most
 
@@ -174,7 +177,7 @@ def _scatter(octets, to, at, size):  # type: ignore[no-untyped-def]
         to[at + c * size] = octets >> np.uint64(OCTET * c) & np.uint64(255)
 
 
-@part
+@inlined
 def _number_of(bits, neuron, table, patterns, trains):  # type: ignore[no-untyped-def]
     """The number of a neuron's train, the next one where it was not seen before; -1: it is silent."""
     longs = bits.shape[1]
