@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from mango.targets.spiking.affine import affine_of
 from mango.targets.spiking.graph import IMAGE, Graph, Node
-from mango.targets.spiking.kernels import Affine, Layer, backend
+from mango.targets.spiking.kernels import Affine, Layer
 from mango.targets.spiking.narrow import narrowed
 from mango.targets.spiking.packages import Neuron
 from mango.targets.spiking.packed import Convolution, Convolved, Packed
@@ -251,8 +251,6 @@ class Engine:
 
     def _further(self, convolved: Convolved, module: nn.Module) -> Convolved | None:
         """With what follows it, where the kernels do that; None: torch does."""
-        if not isinstance(module, nn.MaxPool2d) and not hasattr(backend.kernels(), "settle"):
-            return None
         if not isinstance(module, nn.BatchNorm2d):
             return convolved.pooled(module)
         if module not in self._affines:
