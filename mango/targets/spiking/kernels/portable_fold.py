@@ -43,10 +43,10 @@ from mango.targets.spiking.kernels.portable_trains import (
 
 PARAMETERS, BOUNDS = 5, 3  # rows of a neuron's
 TWICE_ROUNDED = np.float32(1.2e-7)  # by how much an operation's result may differ where it is made twice
-ULPS = 3 * TWICE_ROUNDED  # of the three operations of a step
-LEAST = float(np.finfo(np.float32).tiny)
+ULPS = 3 * TWICE_ROUNDED  # the same for a step
+LEAST = float(np.finfo(np.float32).tiny)  # so that nothing is divided by 0
 BOTH_SUBTRACT = int(Reset.BOTH_SUBTRACT)
-BYTES = 256
+BYTES = 256  # the most slots of an octet
 
 
 class Room(NamedTuple):
@@ -108,6 +108,64 @@ def room_of(  # type: ignore[no-untyped-def]
     return (height, width, inputs, blocks, kh, kw, block, lanes), (*pool, *stride, *padding), trains, room
 
 
+@part
+def set_bounds(bounds, p, neurons):  # type: ignore[no-untyped-def]
+    """Of the neurons in an image of which a share p of a window's inputs spikes at once; returns how many there are."""
+    outputs, row = bounds.shape[1], len(neurons) // (PARAMETERS + BOUNDS)
+    for o in range(outputs):
+        square = ((bounds[0, o] * p + bounds[1, o]) * p + bounds[2, o]) * p + bounds[3, o]
+        usual = bounds[5, o] * p + bounds[6, o] * math.sqrt(p) + bounds[7, o]
+        neurons[PARAMETERS * row + o] = math.sqrt(square)
+        neurons[(PARAMETERS + 1) * row + o] = bounds[4, o]
+        neurons[(PARAMETERS + 2) * row + o] = 1 / (usual + LEAST)
+    return outputs
+
+
+@part
+def add_again(  # type: ignore[no-untyped-def]
+    s, room, weights, channel, bias, bias_first, shape, layer, row, column, averaged
+):
+    """The currents of one neuron in torch's order, 64 steps at a time: of several windows the largest, or their sum."""
+    lanes, steps, again, currents = shape[-1], len(s.step_starts) - 1, room.again, room.currents
+    for w in range(layer[0] * layer[1]):
+        top, left = _corner(layer, row, column, w)
+        for t in range(0, steps, LONG):
+            _sum_again(s, t // LONG, weights, channel, bias[channel], bias_first, shape, top, left, again)
+            for i in range(min(LONG, steps - t)):
+                at, here = (t + i) * lanes + channel % lanes, again[i]
+                before = here if w == 0 else currents[at]
+                currents[at] = before + here if averaged and w else max(before, here)
+
+
+@part
+def fire(  # type: ignore[no-untyped-def]
+    room, channel, lanes, left, charge, reset, steps, words, to, stride
+):
+    """Spikes of a group of neurons driven by the currents; returns as bits those of them that are in doubt."""
+    currents, first, rows = room.currents, channel % lanes, room.neurons
+    none, row = spread(np.float32(0), LANES), len(rows) // (PARAMETERS + BOUNDS)
+    rate, rest = load(rows, channel, none), load(rows, row + channel, none)
+    top, amount = load(rows, 2 * row + channel, none), load(rows, 3 * row + channel, none)
+    u, bound = load(rows, 4 * row + channel, none), load(rows, 5 * row + channel, none)
+    slope, usual = load(rows, 6 * row + channel, none), load(rows, 7 * row + channel, none)
+    ulps, doubt = spread(ULPS, LANES), none
+    each = spread(np.float32(1), LANES)  # how much larger the currents are than expected, so are the partial sums
+    for t in range(steps):
+        each = larger(each, size(load(currents, t * lanes + first, none)) * usual)
+    each = each * bound + ulps * (size(rest) + size(amount))
+    mask, doubtful = 0xFFFF >> (LANES - left), 0
+    for t in range(steps):
+        before, current = u, load(currents, t * lanes + first, none)
+        u, h, spikes = step(before, current, charge, reset, rate, rest, top, amount)
+        words[to + t * stride] = spikes & mask
+        doubt = slope * doubt + each + ulps * (size(before) + size(h))
+        sure = above(size(h - top), doubt)
+        if reset == BOTH_SUBTRACT:  # which looks at the potential after the reset too
+            sure &= above(size(u - top), doubt)
+        doubtful |= ~sure
+    return doubtful & mask
+
+
 @compiled
 def _fold(  # type: ignore[no-untyped-def]
     words, flat, weights, bias, bias_first, shape, layer, charge, reset, bounds, out, size_out, folded, s, room
@@ -151,19 +209,6 @@ def _pays(s, trains, spikes, share):  # type: ignore[no-untyped-def]
     neurons = share * s.starts[-1, -1]  # of a window
     octets = min(trains, neurons) * len(s.slots)
     return 4 * neurons + octets + 4 * s.step_starts[-1] < 1.6 * share * spikes
-
-
-@part
-def set_bounds(bounds, p, neurons):  # type: ignore[no-untyped-def]
-    """Of the neurons in an image of which a share p of a window's inputs spikes at once; returns how many there are."""
-    outputs, row = bounds.shape[1], len(neurons) // (PARAMETERS + BOUNDS)
-    for o in range(outputs):
-        square = ((bounds[0, o] * p + bounds[1, o]) * p + bounds[2, o]) * p + bounds[3, o]
-        usual = bounds[5, o] * p + bounds[6, o] * math.sqrt(p) + bounds[7, o]
-        neurons[PARAMETERS * row + o] = math.sqrt(square)
-        neurons[(PARAMETERS + 1) * row + o] = bounds[4, o]
-        neurons[(PARAMETERS + 2) * row + o] = 1 / (usual + LEAST)
-    return outputs
 
 
 @part
@@ -261,22 +306,6 @@ def _add_steps(  # type: ignore[no-untyped-def]
 
 
 @part
-def add_again(  # type: ignore[no-untyped-def]
-    s, room, weights, channel, bias, bias_first, shape, layer, row, column, averaged
-):
-    """The currents of one neuron in torch's order, 64 steps at a time: of several windows the largest, or their sum."""
-    lanes, steps, again, currents = shape[-1], len(s.step_starts) - 1, room.again, room.currents
-    for w in range(layer[0] * layer[1]):
-        top, left = _corner(layer, row, column, w)
-        for t in range(0, steps, LONG):
-            _sum_again(s, t // LONG, weights, channel, bias[channel], bias_first, shape, top, left, again)
-            for i in range(min(LONG, steps - t)):
-                at, here = (t + i) * lanes + channel % lanes, again[i]
-                before = here if w == 0 else currents[at]
-                currents[at] = before + here if averaged and w else max(before, here)
-
-
-@part
 def _sum_again(  # type: ignore[no-untyped-def]
     s, long, weights, channel, bias, bias_first, shape, top, left, sums
 ):
@@ -298,32 +327,3 @@ def _sum_again(  # type: ignore[no-untyped-def]
         else:
             total = sum_ + offset if bias_first else sum_
     store(sums, 0, total if bias_first else total + offset)
-
-
-@part
-def fire(  # type: ignore[no-untyped-def]
-    room, channel, lanes, left, charge, reset, steps, words, to, stride
-):
-    """Spikes of a group of neurons driven by the currents; returns as bits those of them that are in doubt."""
-    currents, first, rows = room.currents, channel % lanes, room.neurons
-    none, row = spread(np.float32(0), LANES), len(rows) // (PARAMETERS + BOUNDS)
-    rate, rest = load(rows, channel, none), load(rows, row + channel, none)
-    top, amount = load(rows, 2 * row + channel, none), load(rows, 3 * row + channel, none)
-    u, bound = load(rows, 4 * row + channel, none), load(rows, 5 * row + channel, none)
-    slope, usual = load(rows, 6 * row + channel, none), load(rows, 7 * row + channel, none)
-    ulps, doubt = spread(ULPS, LANES), none
-    each = spread(np.float32(1), LANES)  # how much larger the currents are than expected, so are the partial sums
-    for t in range(steps):
-        each = larger(each, size(load(currents, t * lanes + first, none)) * usual)
-    each = each * bound + ulps * (size(rest) + size(amount))
-    mask, doubtful = 0xFFFF >> (LANES - left), 0
-    for t in range(steps):
-        before, current = u, load(currents, t * lanes + first, none)
-        u, h, spikes = step(before, current, charge, reset, rate, rest, top, amount)
-        words[to + t * stride] = spikes & mask
-        doubt = slope * doubt + each + ulps * (size(before) + size(h))
-        sure = above(size(h - top), doubt)
-        if reset == BOTH_SUBTRACT:  # which looks at the potential after the reset too
-            sure &= above(size(u - top), doubt)
-        doubtful |= ~sure
-    return doubtful & mask

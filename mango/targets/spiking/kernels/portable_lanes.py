@@ -4,7 +4,8 @@ A vector is as wide as its type says, whatever the processor has; LLVM makes it 
 each rounded once, never contracted: no loop has to be made to vectorise, and none can be made otherwise than it is
 written. Masks are integers of a bit per lane.
 
-numba compiles a function anew when its own file has changed, not when this one has.
+numba compiles a cached function anew when the file that it stands in has changed, not when one that it calls from has:
+who edits one of these files removes ``__pycache__/portable*.nb*``.
 """
 
 from __future__ import annotations
