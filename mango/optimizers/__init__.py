@@ -18,16 +18,17 @@ from mango.space import SearchSpace
 
 __all__ = ["TABLE", "Optimizer", "Proposals", "make_optimizer", "optimizer_class"]
 
-_PUBLISHED = {"binary": True, "rank": 5, "steps": 1, "keep": False}  # of Tensor-Train search, but for batch and rate
+_PUBLISHED = {"binary": True, "rank": 5, "steps": 1}  # of Tensor-Train search, but for batch and rate
 
 TABLE: dict[str, tuple[str, dict[str, Any]]] = {
     "auto": ("auto:Auto", {}),
     "random": ("random:RandomSearch", {}),
     "tt": ("tt:TensorTrain", {}),
-    "tt-m": ("tt:TensorTrain", {**_PUBLISHED, "batch": 10, "elites": 1, "rate": 0.05}),
-    "tt-s": ("tt:TensorTrain", {**_PUBLISHED, "batch": 5, "elites": 1, "rate": 0.05}),
-    "tt-b": ("tt:TensorTrain", {**_PUBLISHED, "batch": 25, "elites": 5, "rate": 0.05}),
-    "tt-exp": ("tt:TensorTrain", {**_PUBLISHED, "batch": 100, "elites": 10, "rate": 0.1}),
+    "tt-m": ("tt_protes:Protes", {**_PUBLISHED, "batch": 10, "elites": 1, "rate": 0.05}),
+    "tt-s": ("tt_protes:Protes", {**_PUBLISHED, "batch": 5, "elites": 1, "rate": 0.05}),
+    "tt-b": ("tt_protes:Protes", {**_PUBLISHED, "batch": 25, "elites": 5, "rate": 0.05}),
+    "tt-exp": ("tt_protes:Protes", {**_PUBLISHED, "batch": 100, "elites": 10, "rate": 0.1}),
+    "tt-surrogate": ("tt_surrogate:TensorTrainSurrogate", {}),
     "ttopt": ("ttopt:TTOpt", {}),
     "cma": ("cma:CMA", {}),
     "cma-diagonal": ("cma:CMA", {"diagonal": True}),

@@ -1,204 +1,240 @@
-"""Tensor-Train sampling: proposals are drawn from a tensor train, which is then raised at the best of them.
+"""Tensor-Train search: proposals are drawn from trains that are built anew from an archive of the best answers.
 
-Source: Batsheva, Chertkov, Ryzhakov and Oseledets (2023), PROTES: probabilistic optimization with tensor sampling,
-arXiv 2301.12162. The gradient is in closed form (`mango.optimizers.tt_kernels`) where the authors differentiate
-automatically.
+Our own. PROTES (Batsheva et al. 2023; `mango.optimizers.tt_protes`) climbs to a train by gradients of its last batch;
+here every core is written down in closed form (`tt_cores`) from what a bounded archive holds, at a width that adapts:
+
+- ``consensus``, rank 1: around the weighted mean of the elites on ordered axes, their weighted shares on labels;
+- ``mosaic``, rank up to `PARENTS`: mosaics of the elites, each axis widened;
+- ``local``, rank 1: the best, few axes changed.
+
+An additive model of the whole archive (`tt_anova`) tilts each of them towards what it predicts to be better. Where all
+axes are ordered the consensus goes alone, and rank grows only when it stalls; on labels, which have no mean, all three
+take equal turns. experiments/benchmarks/tt_ablation shows what each part brings.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
-from mango.errors import OptionError
-from mango.optimizers import tt_kernels
-from mango.optimizers.axes import Digits, GridAxes, whole
-from mango.optimizers.base import Floats, Ids, Learned, Optimizer, State, ranking
+from mango.optimizers import tt_anova
+from mango.optimizers.axes import Digits, GridAxes
+from mango.optimizers.base import Floats, Ids, Learned, Optimizer, State
+from mango.optimizers.tt_archive import Archive
+from mango.optimizers.tt_cores import Train
+from mango.optimizers.tt_prior import Prior
 from mango.space import Codes
 
-FLOAT = np.float32  # of the cores: half the memory to move, and the draws decide, not the last digits
-PRIORS = ("auto", "uniform", "normal")
+FIRST = 20  # measured answers before there are elites
+REFIT = 10  # answers after which the additive model is fitted anew
+TRIES = 3  # draws of a point that is known
+ARMS = ("consensus", "mosaic", "local")
 
 
 class TensorTrain(Optimizer):
-    """Draws every proposal from a tensor train over a grid, and after each batch raises the likelihood of its elites.
+    """Draws from tensor trains around the elites of a bounded archive; foreign points enter it like its own.
 
-    A model update happens whenever ``batch`` measured answers are in; lost ones are left out and hold nothing up, since
-    further proposals are drawn from the current model at any time. Foreign points (`observe`) take part in the choice
-    of elites but never count as answers.
+    The step of each kind of train follows its successes, answers that reach the elites: more than `SUCCESS` of them
+    widen it, fewer narrow it. Equal values are ordered by their keys. On labels natural codes decide which labels
+    are proposed.
 
     Options:
-        binary: whether each axis of 2^m points becomes m binary axes (quantised tensor train).
         levels: points of a continuous axis.
-        rank: of the tensor train.
-        batch: measured answers for each update (k in the paper).
-        elites: how many of the best of them are raised (k_top).
-        keep: whether an update's elites, foreign points included, compete again in the next one. The paper chooses from
-            the last batch alone (False); keeping them is what finds more within a few thousand evaluations, but under
-            strong noise it holds on to lucky measurements.
-        rate: Adam's learning rate.
-        steps: Adam's steps for each update (k_gd).
-        prior: the tensor to start from. "uniform": random positive cores, as in the paper; "normal": the same times the
-            normal density on the grid of each continuous axis; "auto": "normal" where the space's prior is normal and
-            the axes are not binary.
 
     Raises:
-        OptionError: a bad value, or a normal prior on binary axes.
-        InputError: binary axes in a space whose axes have no power of two of points.
+        OptionError: a bad value.
     """
 
-    OPTIONS: ClassVar[dict[str, Any]] = {
-        "binary": False,
-        "levels": 16,
-        "rank": 5,
-        "batch": 10,
-        "elites": 10,
-        "keep": True,
-        "rate": 0.1,
-        "steps": 1,
-        "prior": "auto",
-    }
-    SUMMARY: ClassVar[str] = "draws from a tensor train that is raised at the best (PROTES)"
+    OPTIONS: ClassVar[dict[str, Any]] = {"levels": 16}
+    SUMMARY: ClassVar[str] = "draws from tensor trains around the elites of an archive, tilted by an additive model"
+
+    # Not options: the values that served best, which the ablation changes.
+    ELITES: ClassVar[int] = 6
+    PARENTS: ClassVar[int] = 6  # of a mosaic, the highest rank
+    CROSSING: ClassVar[float] = 0.1
+    STEP: ClassVar[float] = 0.4  # the first, in units of the prior's spread
+    STEPS: ClassVar[tuple[float, float]] = (0.02, 1.5)
+    SUCCESS: ClassVar[float] = 0.2
+    TILT: ClassVar[float] = 0.25
+    BEST: ClassVar[int] = 256
+    PATIENCE: ClassVar[int] = 100  # answers without a new best, and one for each axis, until the consensus has stalled
 
     def __init__(self, *args: Any, **keywords: Any) -> None:
         super().__init__(*args, **keywords)
-        self._axes = GridAxes(self.domain, self.options["levels"], self.options["binary"])
-        self._ranks = (0,) * whole("rank", self.options["rank"])  # its length tells the kernels the rank
-        self._batch = whole("batch", self.options["batch"])
-        self._elites = whole("elites", self.options["elites"])
-        self._steps = whole("steps", self.options["steps"])
-        self._rate = _positive_rate(self.options["rate"])
-        if not isinstance(self.options["keep"], (bool, np.bool_)):
-            raise OptionError(f"keep must be True or False; got {self.options['keep']!r}")
-        if self._elites > self._batch:
-            raise OptionError(f"elites must not exceed batch; got elites={self._elites}, batch={self._batch}")
-        self._count = 0  # Adam steps made
-        self._cores = self._first_cores(self._normal_prior(self.options["prior"]))
-        self._mean, self._square = np.zeros_like(self._cores), np.zeros_like(self._cores)
-        d, rank, _, n = self._cores.shape
-        self._sums = np.zeros((d, rank, n), FLOAT)
-        self._right, self._norms = np.zeros((d + 1, rank), FLOAT), np.zeros(d, FLOAT)
-        self._renew()
-        self._own = _Answers.none(d)  # not yet learnt from
-        self._rivals = _Answers.none(d)  # kept elites and foreign points, which compete with the next batch
+        self._axes = GridAxes(self.domain, self.options["levels"], binary=False)
+        natural = None
+        if self.natural is not None:
+            natural = self._axes.to_digits(
+                self.natural if self.chart is None else self.chart.to_coordinates(self.natural)
+            )
+        self._prior = Prior(self._axes, natural)
+        self._archive = Archive(len(self._axes.sizes), self.BEST)
+        self._steps = np.full(len(ARMS), self.STEP)
+        self._owner: dict[int, int] = {}  # open trial -> arm
+        self._since = 0  # answers since the last new best
+        self._fresh = 0  # answers since the model was fitted
+        self._model: tt_anova.Additive | None = None
 
-    def _normal_prior(self, prior: Any) -> bool:
-        if prior not in PRIORS:
-            raise OptionError(f"prior must be one of {', '.join(PRIORS)}; got {prior!r}")
-        if prior == "normal" and self._axes.binary:
-            raise OptionError("a normal prior needs plain axes, and these are binary; give prior='uniform'")
-        return prior == "normal" or (prior == "auto" and self.domain.prior == "normal" and not self._axes.binary)
-
-    def _first_cores(self, normal: bool) -> NDArray[Any]:
-        """Random positive cores ``(d, r, r, n)``, as the paper's; times the normal density where there is a prior."""
-        sizes, rank = self._axes.sizes, len(self._ranks)
-        cores = self.rng.random((len(sizes), rank, rank, int(sizes.max())), FLOAT)
-        cores *= np.arange(cores.shape[-1]) < sizes[:, None, None, None]
-        if normal:
-            for k in np.flatnonzero(self.domain.continuous):
-                squares = np.square(np.linspace(self.domain.lower[k], self.domain.upper[k], sizes[k]))
-                density = np.exp((squares.min() - squares) / 2)  # 1 at most, however far out the axis lies
-                cores[k, :, :, : sizes[k]] *= density / density.mean()
-        return cores
-
-    def _renew(self) -> None:
-        tt_kernels.interfaces(self._cores, self._axes.sizes, self._sums, self._right, self._norms, self._ranks)
+    # -- ask -------------------------------------------------------------------------------------------------------
 
     def _propose(self, ids: Ids) -> tuple[Codes, list[str]]:
-        uniform = self.rng.random((len(ids), len(self._axes.sizes)))
-        drawn = tt_kernels.sample(self._cores, self._axes.sizes, self._sums, uniform, self._ranks)
-        return self._axes.to_points(drawn), ["tt"] * len(ids)
+        n = len(ids)
+        if len(self._archive) < FIRST:
+            return self._axes.to_points(self._draw(self._first(), n)), ["prior"] * n
+        arms = self._turns(n)
+        digits = np.empty((n, len(self._axes.sizes)), np.int64)
+        for arm in np.unique(arms):
+            rows = arms == arm
+            digits[rows] = self._draw(self._train(int(arm)), int(rows.sum()))
+        self._owner.update(zip(ids.tolist(), arms.tolist(), strict=True))
+        return self._axes.to_points(digits), [ARMS[arm] for arm in arms]
+
+    def _turns(self, n: int) -> Digits:
+        """Which arm draws each of ``n`` proposals."""
+        patience = self.PATIENCE + len(self._axes.sizes)
+        if self._prior.ordered.all() and self._since < patience:
+            return np.zeros(n, np.int64)
+        return self.rng.permutation(np.arange(n) + self.rng.integers(len(ARMS))) % len(ARMS)
+
+    def _first(self) -> Train:
+        """The prior; a normal one narrowed to the first step."""
+        prior = self._prior
+        near = prior.around(np.zeros(len(prior.sizes)), self.STEP)
+        return Train(np.where(prior.normal[:, None], near, prior.density)[None], np.ones(1), 0.0, prior.sizes, None)
+
+    def _train(self, arm: int) -> Train:
+        """The train of an arm, tilted."""
+        prior, step = self._prior, float(self._steps[arm])
+        shares = self._archive.shares(self.ELITES)
+        elites = self._archive.points[: len(shares)]
+        if ARMS[arm] == "consensus":
+            states, weights = self._consensus(elites, shares, step)[None], np.ones(1)
+        elif ARMS[arm] == "local":
+            states, weights = self._neighbours(elites[0], step)[None], np.ones(1)
+        else:
+            parents = elites[: self.PARENTS]
+            states = np.stack([self._widened(parent, step) for parent in parents])
+            weights = shares[: len(parents)] / shares[: len(parents)].sum()
+        return Train(states, weights, self.CROSSING, prior.sizes, self._tilt(np.tensordot(weights, states, 1)))
+
+    def _consensus(self, elites: Digits, shares: Floats, step: float) -> Floats:
+        """Densities ``(d, n)`` of the weighted elites, axis by axis."""
+        prior = self._prior
+        votes = np.zeros(prior.density.shape)
+        for elite, share in zip(elites, shares, strict=True):
+            votes[np.arange(len(elite)), elite] += share
+        mean = prior.around(shares @ prior.places(elites), np.maximum(step, prior.least))
+        density: Floats = np.where(prior.ordered[:, None], mean, self._mutated(votes, step))
+        return density
+
+    def _widened(self, point: Digits, step: float) -> Floats:
+        """Densities ``(d, n)`` around one point."""
+        prior = self._prior
+        near = prior.around(prior.places(point[None])[0], np.maximum(step, prior.least))
+        return np.where(prior.ordered[:, None], near, self._mutated(self._only(point), step))
+
+    def _neighbours(self, point: Digits, step: float) -> Floats:
+        """Densities ``(d, n)`` that change few axes of a point, at least one on average."""
+        prior = self._prior
+        near = prior.around(prior.places(point[None])[0], max(step, 0.3))
+        changed = np.where(prior.ordered[:, None], near, prior.density)
+        rate = min(max(0.1 * step, 1 / len(point)), 0.5)
+        mixed: Floats = (1 - rate) * self._only(point) + rate * changed
+        return mixed
+
+    def _mutated(self, shares: Floats, step: float) -> Floats:
+        """Shares ``(d, n)`` of labels, mixed with the prior: half of it at a step of 1."""
+        rate = np.maximum(min(step, 1.0) / 2, self._prior.least)[:, None]
+        mixed: Floats = (1 - rate) * shares + rate * self._prior.density
+        return mixed
+
+    def _only(self, point: Digits) -> Floats:
+        """Densities ``(d, n)`` that hold one point."""
+        one: Floats = (np.arange(self._prior.density.shape[1]) == point[:, None]).astype(np.float64)
+        return one
+
+    def _tilt(self, density: Floats) -> Floats | None:
+        """The model's terms ``(d, n)``, so scaled that its mean rises by `TILT` sqrt(d) skill of its spreads."""
+        if self._model is None:
+            return None
+        terms = self._model.terms - (density * self._model.terms).sum(1, keepdims=True)
+        spread = math.sqrt((density * np.square(terms)).sum())
+        return terms * (self.TILT * math.sqrt(len(terms)) * self._model.skill / spread) if spread > 0 else None
+
+    def _draw(self, train: Train, n: int) -> Digits:
+        """Grid points ``(n, d)``; known ones are drawn again, at last by axes from the prior until they are new."""
+        known = {row.tobytes() for row in self._archive.points}
+        d = len(self._axes.sizes)
+        digits = np.empty((n, d), np.int64)
+        missing = np.arange(n)
+        for _ in range(TRIES):
+            digits[missing] = train.draw(self.rng.random((len(missing), d)))
+            repeated = []
+            for row in missing.tolist():
+                name = digits[row].tobytes()
+                repeated += [row] if name in known else []
+                known.add(name)
+            missing = np.array(repeated, np.int64)
+        for row in missing.tolist():
+            for axis in self.rng.permutation(d).tolist():
+                digits[row, axis] = self.rng.choice(self._prior.density.shape[1], p=self._prior.density[axis])
+                if digits[row].tobytes() not in known:
+                    break
+            known.add(digits[row].tobytes())
+        return digits
+
+    # -- tell ------------------------------------------------------------------------------------------------------
 
     def _learn(self, batch: Learned) -> None:
-        self._own = self._own.joined(_Answers.measured(batch, self._axes))
-        while len(self._own.values) >= self._batch:
-            elites = self._own.rows(slice(self._batch)).joined(self._rivals).best(self._elites)
-            tt_kernels.ascend(
-                self._cores,
-                self._mean,
-                self._square,
-                self._count,
-                self._rate,
-                self._axes.sizes,
-                self._sums,
-                self._right,
-                self._norms,
-                self._ranks,
-                elites.digits,
-                self._steps,
-            )
-            self._count += self._steps
-            self._own = self._own.rows(slice(self._batch, None))
-            self._rivals = elites if self.options["keep"] else elites.rows(slice(0))
+        owners = np.array([self._owner.pop(int(number), -1) for number in batch.ids], np.int64)
+        measured = ~np.isnan(batch.values)
+        self._adapt(batch.only(measured), owners[measured])
+        self._take(batch.only(measured))
 
     def _observe(self, batch: Learned) -> None:
-        self._rivals = self._rivals.joined(_Answers.measured(batch, self._axes)).best(self._elites)
+        self._take(batch.only(~np.isnan(batch.values)))
+
+    def _adapt(self, batch: Learned, owners: Digits) -> None:
+        """Steps: the logarithm grows by (successes - `SUCCESS` n) / (1 - `SUCCESS`) d, of each arm's n answers."""
+        good = self._archive.successes(self.ELITES, batch.values, batch.keys)
+        for arm in range(len(ARMS)):
+            own = owners == arm
+            excess = good[own].sum() - self.SUCCESS * own.sum()
+            self._steps[arm] *= math.exp(excess / (1 - self.SUCCESS) / len(self._axes.sizes))
+        self._steps = np.clip(self._steps, *self.STEPS)
+
+    def _take(self, batch: Learned) -> None:
+        """Into the archive; the model is fitted anew when there is enough that it does not know."""
+        archive, n = self._archive, len(batch.values)
+        improved = archive.add(self._axes.to_digits(batch.points), batch.values, batch.keys)
+        self._since = 0 if improved else self._since + n
+        self._fresh += n
+        if len(archive) >= FIRST and self._fresh >= REFIT and self.TILT:
+            self._model = tt_anova.fit(self._prior, archive.points, archive.values, archive.keys)
+            self._fresh = 0
+
+    # -- state -----------------------------------------------------------------------------------------------------
 
     def _state(self) -> State:
-        return {
-            "count": self._count,
-            "cores": self._cores,
-            "mean": self._mean,
-            "square": self._square,
-            **self._own.state("own"),
-            **self._rivals.state("rivals"),
+        owned = sorted(self._owner)
+        state: State = {
+            "steps": self._steps,
+            "owner_ids": np.array(owned, np.int64),
+            "owner_arms": np.array([self._owner[number] for number in owned], np.int64),
+            "since": self._since,
+            "fresh": self._fresh,
+            **{f"archive_{name}": part for name, part in self._archive.state().items()},
         }
+        if self._model is not None:
+            state |= {"terms": self._model.terms, "skill": self._model.skill}
+        return state
 
     def _restore(self, state: State) -> None:
-        self._count = int(state["count"])
-        for name, kept in (("cores", self._cores), ("mean", self._mean), ("square", self._square)):
-            kept[:] = state[name]
-        self._own, self._rivals = _Answers.restored(state, "own"), _Answers.restored(state, "rivals")
-        self._renew()
-
-
-@dataclass(frozen=True)
-class _Answers:
-    """Measured points: digits ``(n, d)``, values and keys ``(n,)``."""
-
-    digits: Digits
-    values: Floats
-    keys: Floats
-
-    @classmethod
-    def none(cls, d: int) -> _Answers:
-        return cls(np.zeros((0, d), np.int64), np.zeros(0), np.zeros(0))
-
-    @classmethod
-    def measured(cls, batch: Learned, axes: GridAxes) -> _Answers:
-        """Of a batch, what was not lost."""
-        there = ~np.isnan(batch.values)
-        return cls(axes.to_digits(batch.points[there]), batch.values[there], batch.keys[there])
-
-    @classmethod
-    def restored(cls, state: State, name: str) -> _Answers:
-        return cls(state[f"{name}_digits"], state[f"{name}_values"], state[f"{name}_keys"])
-
-    def state(self, name: str) -> State:
-        return {f"{name}_digits": self.digits, f"{name}_values": self.values, f"{name}_keys": self.keys}
-
-    def rows(self, which: Any) -> _Answers:
-        return _Answers(self.digits[which], self.values[which], self.keys[which])
-
-    def joined(self, other: _Answers) -> _Answers:
-        if not len(other.values):
-            return self
-        return _Answers(
-            np.concatenate((self.digits, other.digits)),
-            np.concatenate((self.values, other.values)),
-            np.concatenate((self.keys, other.keys)),
-        )
-
-    def best(self, count: int) -> _Answers:
-        """Up to ``count``, the best first; of equals the earlier."""
-        return self.rows(ranking(self.values, self.keys)[:count])
-
-
-def _positive_rate(rate: Any) -> float:
-    if isinstance(rate, bool) or not isinstance(rate, (int, float, np.number)) or not 0 < rate < math.inf:
-        raise OptionError(f"rate must be a finite number > 0; got {rate!r}")
-    return float(rate)
+        self._steps = state["steps"]
+        self._owner = dict(zip(state["owner_ids"].tolist(), state["owner_arms"].tolist(), strict=True))
+        self._since, self._fresh = int(state["since"]), int(state["fresh"])
+        self._archive.restore({k.removeprefix("archive_"): v for k, v in state.items() if k.startswith("archive_")})
+        if "terms" in state:
+            self._model = tt_anova.Additive(state["terms"], float(state["skill"]))

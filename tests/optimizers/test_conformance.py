@@ -34,6 +34,7 @@ REFUSED = {  # and what the refusal says it needs
     **{("cma-diagonal", where): "give it a chart, such as chart='frequencies:64'" for where in LABELS},
     **{("cma-sphere", where): "needs a unit-normal prior" for where in FLAT},
     **{("quasi-newton", where): "needs continuous axes" for where in FLAT if where not in ("box", "line")},
+    **{("tt-surrogate", where): "give it a chart" for where in (*LABELS, "codebook", "codebook-natural")},
     **{(f"tt-{preset}", "odd-grid"): "binary axes need a power of two of points" for preset in ("m", "s", "b", "exp")},
 }
 # Nevergrad resumes by replay and takes its time: all rules in some spaces, most of it among the slow tests.

@@ -20,13 +20,13 @@ Rounds = list[tuple[float, float]]  # wall and CPU seconds of each
 
 
 def mango(d: int, n: int, k: int, elites: int, rounds: int) -> Rounds:
-    """Ask and tell of `mango`'s tt, all of it."""
+    """Ask and tell of the same method in `mango` (`tt-exp`), all of it."""
     from mango import SearchSpace, make_optimizer
 
     values = np.random.default_rng(SEED)
     space = SearchSpace.grid(d, n)
     optimizer = make_optimizer(
-        "tt", space, seed=SEED, rank=RANK, batch=k, elites=elites, rate=RATE, steps=1, keep=False
+        "tt-exp", space, seed=SEED, binary=False, rank=RANK, batch=k, elites=elites, rate=RATE, steps=1
     )
     proposals = optimizer.ask(k)
     times: Rounds = []
