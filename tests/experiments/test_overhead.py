@@ -16,9 +16,11 @@ def test_smoke(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "| 20 x 4 | 10 |" in printed
     assert "| local | 40 |" in printed
     written = json.loads((tmp_path / "overhead.json").read_text())
-    assert {"machine", "versions", "proposals", "loop"} == set(written)
+    assert {"machine", "versions", "proposals", "loop", "growth"} == set(written)
     assert all(row["mango"]["cpu_ms"] > 0 for row in written["proposals"]["rows"])
     assert [row["evaluations"] for row in written["loop"]["rows"]] == [40]
+    assert {"auto", "pycma"} <= {row["method"] for row in written["growth"]["rows"]}
+    assert all(row["ms"] > 0 and row["state_mb"] > 0 for row in written["growth"]["rows"])
 
 
 def test_the_verdicts_say_what_was_measured() -> None:
