@@ -30,12 +30,13 @@ def folder(out: Path, cell: Cell) -> Path:
 
 
 def measure(out: Path, cell: Cell, seeds: Sequence[int] = SEEDS, evaluations: int = EVALUATIONS * BITS) -> None:
-    """Runs a cell, one run for each seed, unless it is complete."""
+    """Runs a cell, one run for each seed, unless these are there."""
     import ioh
 
     method, number = cell
     place = folder(out, cell)
-    if (place / DONE).exists():
+    mark = place / DONE
+    if mark.exists() and set(seeds) <= set(json.loads(mark.read_text())["seeds"]):
         return
     shutil.rmtree(place, ignore_errors=True)
     place.mkdir(parents=True)
@@ -52,4 +53,4 @@ def measure(out: Path, cell: Cell, seeds: Sequence[int] = SEEDS, evaluations: in
         problem.reset()
     logger.close()
     note = {"seeds": list(seeds), "evaluations": evaluations, "cpu_s": time.process_time() - started}
-    (place / DONE).write_text(json.dumps(note) + "\n")
+    mark.write_text(json.dumps(note) + "\n")
