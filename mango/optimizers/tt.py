@@ -7,9 +7,9 @@ here every core is written down in closed form (`tt_cores`) from what a bounded 
 - ``mosaic``, rank up to `PARENTS`: mosaics of the elites, each axis widened;
 - ``local``, rank 1: the best, few axes changed.
 
-An additive model of the whole archive (`tt_anova`) tilts each of them towards what it predicts to be better. Where all
-axes are ordered the consensus goes alone, and rank grows only when it stalls; on labels, which have no mean, all three
-take equal turns. experiments/benchmarks/tt_ablation shows what each part brings.
+An additive model of the whole archive (`tt_anova`) tilts each of them towards what it predicts to be better. The
+consensus goes alone; only while it has stalled do all three take equal turns, so that the rank grows where one center
+does not do. experiments/benchmarks/tt_ablation shows what each part brings.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ class TensorTrain(Optimizer):
     def _turns(self, n: int) -> Digits:
         """Which arm draws each of ``n`` proposals."""
         patience = self.PATIENCE + len(self._axes.sizes)
-        if self._prior.ordered.all() and self._since < patience:
+        if self._since < patience:
             return np.zeros(n, np.int64)
         return self.rng.permutation(np.arange(n) + self.rng.integers(len(ARMS))) % len(ARMS)
 

@@ -8,7 +8,7 @@ import pytest
 
 from mango.errors import OptionError
 from mango.optimizers import make_optimizer
-from mango.optimizers.tt import ARMS, FIRST, TensorTrain
+from mango.optimizers.tt import ARMS, TensorTrain
 from mango.space import SearchSpace
 from tests.optimizers.runs import search
 
@@ -79,23 +79,20 @@ def test_natural_codes_say_which_labels_to_try() -> None:
     assert (make_optimizer("tt", space, seed=0).ask(200).codes < 4).mean() < 0.1
 
 
-def test_on_ordered_axes_the_rank_grows_once_the_consensus_has_stalled() -> None:
-    optimizer = TensorTrain(SMOOTH, seed=0)
-    seen: list[set[str]] = []
-    for _ in range(20):
-        ids, codes, origins = optimizer.ask(10)
-        seen.append(set(origins))
-        optimizer.tell(ids, smooth(codes) if len(seen) < 6 else np.full(10, -1e9))
-    assert seen[0] == {"prior"}
-    assert seen[FIRST // 10] == {"consensus"}
-    assert seen[-1] == set(ARMS)
+@pytest.mark.parametrize("space", [SMOOTH, SearchSpace.codebook(20, 8)])
+def test_the_rank_grows_while_the_consensus_has_stalled(space: SearchSpace) -> None:
+    optimizer = TensorTrain(space, seed=0)
 
+    def told(values: Any, batches: int) -> list[str]:
+        for _ in range(batches):
+            optimizer.tell(optimizer.ask(30).ids, values(30))
+        return optimizer.ask(30).origins
 
-def test_on_labels_all_arms_take_turns() -> None:
-    optimizer = TensorTrain(SearchSpace.codebook(5, 8), seed=0)
-    search(optimizer, one_max, FIRST)
-    origins = optimizer.ask(30).origins
-    assert [origins.count(arm) for arm in ARMS] == [10, 10, 10]
+    turns = [optimizer.ask(30).origins, told(np.arange, 2), told(np.zeros, 5), told(lambda n: np.full(n, 99.0), 1)]
+    assert set(turns[0]) == {"prior"}
+    assert set(turns[1]) == {"consensus"}
+    assert [turns[2].count(arm) for arm in ARMS] == [10, 10, 10]
+    assert set(turns[3]) == {"consensus"}
 
 
 def test_steps_follow_successes() -> None:
