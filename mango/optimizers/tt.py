@@ -73,7 +73,7 @@ class TensorTrain(Optimizer):
         self._archive = Archive(len(self._axes.sizes), self.BEST)
         self._steps = np.full(len(ARMS), self.STEP)
         self._owner: dict[int, int] = {}  # open trial -> arm
-        self._since = 0  # answers since the last new best
+        self._since = 0  # own answers since the last new best
         self._fresh = 0  # answers since the model was fitted
         self._model: tt_anova.Additive | None = None
 
@@ -191,10 +191,12 @@ class TensorTrain(Optimizer):
         owners = np.array([self._owner.pop(int(number), -1) for number in batch.ids], np.int64)
         measured = ~np.isnan(batch.values)
         self._adapt(batch.only(measured), owners[measured])
-        self._take(batch.only(measured))
+        improved = self._take(batch.only(measured))
+        self._since = 0 if improved else self._since + int(measured.sum())
 
     def _observe(self, batch: Learned) -> None:
-        self._take(batch.only(~np.isnan(batch.values)))
+        if self._take(batch.only(~np.isnan(batch.values))):
+            self._since = 0
 
     def _adapt(self, batch: Learned, owners: Digits) -> None:
         """Steps: the logarithm grows by (successes - `SUCCESS` n) / (1 - `SUCCESS`) d, of each arm's n answers."""
@@ -205,15 +207,15 @@ class TensorTrain(Optimizer):
             self._steps[arm] *= math.exp(excess / (1 - self.SUCCESS) / len(self._axes.sizes))
         self._steps = np.clip(self._steps, *self.STEPS)
 
-    def _take(self, batch: Learned) -> None:
-        """Into the archive; the model is fitted anew when there is enough that it does not know."""
-        archive, n = self._archive, len(batch.values)
+    def _take(self, batch: Learned) -> bool:
+        """Into the archive, and whether one is a new best; the model is fitted anew after `REFIT` answers."""
+        archive = self._archive
         improved = archive.add(self._axes.to_digits(batch.points), batch.values, batch.keys)
-        self._since = 0 if improved else self._since + n
-        self._fresh += n
+        self._fresh += len(batch.values)
         if len(archive) >= FIRST and self._fresh >= REFIT and self.TILT:
             self._model = tt_anova.fit(self._prior, archive.points, archive.values, archive.keys)
             self._fresh = 0
+        return improved
 
     # -- state -----------------------------------------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ from mango.optimizers.base import Floats, State, merit, ranking
 
 
 class Archive:
-    """The best answers, the best first; of equals the earlier comes first.
+    """The best answers, the best first; of equals the earlier comes first. A point told again has its newest value.
 
     A reservoir of the others beside them, so that a model also sees bad answers, brought nothing.
 
@@ -37,9 +37,11 @@ class Archive:
     def add(self, points: NDArray[Any], values: Floats, keys: Floats) -> bool:
         """Takes measured answers, in the order of their trials; returns whether one is a new best."""
         before = self.hurdle(1)
-        columns = [np.concatenate(pair) for pair in ((self.points, points), (self.values, values), (self.keys, keys))]
-        stay = ranking(columns[1], columns[2])[: self._size]
-        self.points, self.values, self.keys = (column[stay] for column in columns)
+        points = np.concatenate([self.points, points])
+        values, keys = np.concatenate([self.values, values]), np.concatenate([self.keys, keys])
+        newest = np.array(sorted({row.tobytes(): i for i, row in enumerate(points)}.values()), np.int64)
+        stay = newest[ranking(values[newest], keys[newest])[: self._size]]
+        self.points, self.values, self.keys = points[stay], values[stay], keys[stay]
         return self.hurdle(1) > before
 
     def hurdle(self, count: int) -> tuple[float, float]:

@@ -95,6 +95,13 @@ def test_the_rank_grows_while_the_consensus_has_stalled(space: SearchSpace) -> N
     assert set(turns[3]) == {"consensus"}
 
 
+def test_foreign_points_do_not_stall_it() -> None:
+    optimizer = TensorTrain(SMOOTH, seed=0)
+    optimizer.tell(optimizer.ask(30).ids, np.arange(30))
+    optimizer.observe(SMOOTH.sample(500, np.random.default_rng(0)), np.full(500, -1.0))
+    assert set(optimizer.ask(30).origins) == {"consensus"}
+
+
 def test_steps_follow_successes() -> None:
     values = {"better": np.arange(200.0), "worse": -np.arange(200.0)}
     steps = {}

@@ -49,6 +49,13 @@ def test_shares_fall_with_rank_and_sum_to_one() -> None:
     np.testing.assert_allclose(shares.sum(), 1)
 
 
+def test_a_point_told_again_has_its_newest_value() -> None:
+    archive = added([5.0, 4.0, 3.0])
+    archive.add(np.array([[0]]), np.array([3.5]), np.array([np.nan]))
+    assert archive.values.tolist() == [4.0, 3.5, 3.0]
+    assert archive.points[:, 0].tolist() == [1, 0, 2]
+
+
 def test_it_returns_from_its_state() -> None:
     archive, twin = added([5.0, 4.0, 3.0]), Archive(1, 3)
     twin.restore(archive.state())
