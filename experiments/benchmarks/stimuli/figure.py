@@ -187,7 +187,7 @@ def _figure(case: Case, title: str, height: float, rows: bool = False) -> tuple[
     panels = []
     for place, information in enumerate(classes):
         left = (place + (0.38 if rows else 0.11)) / len(classes)
-        width = (0.58 if rows else 0.6) / len(classes)
+        width = (0.58 if rows else 0.585) / len(classes)
         axes = figure.add_axes((left, 0.5 / whole, width, 1 - 1.35 / whole), facecolor=LIGHT.paper)
         axes.set_title(TITLES[information], fontsize=9, color=LIGHT.ink, loc="left")
         for side in ("top", "right"):
