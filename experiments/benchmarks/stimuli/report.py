@@ -102,6 +102,8 @@ def _interval(value: Interval) -> str:
 
 
 def _verdict(value: Interval) -> str:
+    if value.low == value.high:  # one run of each, of which no interval can be made
+        return f"{value.mean:+.3f}"
     said = "tie" if value.low <= 0 <= value.high else "better" if value.low > 0 else "worse"
     return f"{value.mean:+.3f} ({value.low:+.3f} to {value.high:+.3f}) {said}"
 
