@@ -37,8 +37,8 @@ class TensorTrain(Optimizer):
     """Draws from tensor trains around the elites of a bounded archive; foreign points enter it like its own.
 
     The step of each kind of train follows its successes, answers that reach the elites: more than `SUCCESS` of them
-    widen it, fewer narrow it. Equal values are ordered by their keys. On labels natural codes decide which labels
-    are proposed.
+    widen it, fewer narrow it. Equal values are ordered by their keys. Natural codes fit the first step on ordered axes,
+    and on axes of labels how often each is proposed.
 
     Options:
         levels: points of a continuous axis.
@@ -54,7 +54,8 @@ class TensorTrain(Optimizer):
     ELITES: ClassVar[int] = 6
     PARENTS: ClassVar[int] = 6  # of a mosaic, the highest rank
     CROSSING: ClassVar[float] = 0.1
-    STEP: ClassVar[float] = 0.4  # the first, in units of the prior's spread
+    STEP: ClassVar[float] = 0.4  # the first, in units of the prior's spread, where no natural codes are given
+    NATURAL_STEP: ClassVar[float] = 0.75  # the first, in units of the natural codes' median spread over ordered axes
     STEPS: ClassVar[tuple[float, float]] = (0.02, 1.5)
     SUCCESS: ClassVar[float] = 0.2
     TILT: ClassVar[float] = 0.25
@@ -71,7 +72,11 @@ class TensorTrain(Optimizer):
             )
         self._prior = Prior(self._axes, natural)
         self._archive = Archive(len(self._axes.sizes), self.BEST)
-        self._steps = np.full(len(ARMS), self.STEP)
+        self._first_step = self.STEP
+        if natural is not None and self._prior.ordered.any():
+            spreads = self._prior.places(natural).std(0)[self._prior.ordered]
+            self._first_step = float(np.clip(self.NATURAL_STEP * np.median(spreads), *self.STEPS))
+        self._steps = np.full(len(ARMS), self._first_step)
         self._owner: dict[int, int] = {}  # open trial -> arm
         self._since = 0  # own answers since the last new best
         self._fresh = 0  # answers since the model was fitted
@@ -101,7 +106,7 @@ class TensorTrain(Optimizer):
     def _first(self) -> Train:
         """The prior; a normal one narrowed to the first step."""
         prior = self._prior
-        near = prior.around(np.zeros(len(prior.sizes)), self.STEP)
+        near = prior.around(np.zeros(len(prior.sizes)), self._first_step)
         return Train(np.where(prior.normal[:, None], near, prior.density)[None], np.ones(1), 0.0, prior.sizes, None)
 
     def _train(self, arm: int) -> Train:

@@ -71,6 +71,12 @@ def test_it_starts_from_the_prior() -> None:
     assert (far == 50.0).all()
 
 
+def test_natural_codes_fit_the_first_step() -> None:
+    narrow = 0.4 * np.random.default_rng(0).normal(size=(500, 20))
+    codes = make_optimizer("tt", SMOOTH, seed=1, natural=narrow, levels=64).ask(2000).codes
+    assert abs(codes.std() - TensorTrain.NATURAL_STEP * 0.4) < 0.03
+
+
 def test_natural_codes_say_which_labels_to_try() -> None:
     space = SearchSpace.codebook(10, 64)
     natural = np.random.default_rng(0).integers(0, 4, (50, 10))

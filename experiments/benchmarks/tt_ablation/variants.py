@@ -25,29 +25,23 @@ class LastBatch(TensorTrain):
         return super()._take(batch)
 
 
-class NaturalMarginals(TensorTrain):
-    """Begins with draws from the first-order fit to natural codes: the product of their marginals."""
+class Unfitted(TensorTrain):
+    """Its first step is the same in every chart."""
 
-    def _first(self) -> Train:
-        natural = self._digits_of_natural()
-        marginals = np.zeros(self._prior.density.shape)
-        for k, column in enumerate(natural.T):
-            marginals[k] = np.bincount(column, minlength=marginals.shape[1]) / len(natural)
-        return Train(marginals[None], np.ones(1), 0.0, self._prior.sizes, None)
-
-    def _digits_of_natural(self) -> Any:
-        assert self.natural is not None
-        points = self.natural if self.chart is None else self.chart.to_coordinates(self.natural)
-        return self._axes.to_digits(points)
+    def __init__(self, *args: Any, **keywords: Any) -> None:
+        super().__init__(*args, **keywords)
+        self._first_step = self.STEP
+        self._steps[:] = self.STEP
 
 
-class NaturalMosaic(NaturalMarginals):
+class NaturalMosaic(TensorTrain):
     """Begins with mosaics of natural codes, a train of rank 6 that keeps what neighbouring axes do together."""
 
     def _first(self) -> Train:
-        natural = self._digits_of_natural()
-        parents = natural[self.rng.choice(len(natural), self.PARENTS, replace=False)]
-        states: Floats = np.stack([self._only(parent) for parent in parents])
+        assert self.natural is not None
+        points = self.natural if self.chart is None else self.chart.to_coordinates(self.natural)
+        chosen = self._axes.to_digits(points[self.rng.choice(len(points), self.PARENTS, replace=False)])
+        states: Floats = np.stack([self._only(parent) for parent in chosen])
         weights = np.full(self.PARENTS, 1 / self.PARENTS)
         return Train(states, weights, self.CROSSING, self._prior.sizes, None)
 
@@ -89,9 +83,7 @@ PARTS: dict[str, Make] = {
     "one elite in place of six": _changed(TensorTrain, ELITES=1),
     "rank 6 from the start": AllArms,
     "begins with mosaics of natural codes": NaturalMosaic,
-    "the step stays": _changed(TensorTrain, STEPS=(TensorTrain.STEP, TensorTrain.STEP)),
-    "first step 0.8 in place of 0.4": _changed(TensorTrain, STEP=0.8),
-    "begins with natural marginals": NaturalMarginals,
+    "first step 0.4, not fitted to natural codes": Unfitted,
     "surrogate: no ALS, ANOVA alone": _changed(TensorTrainSurrogate, SWEEPS=0),
     "surrogate: every proposal explores, no beams": _changed(TensorTrainSurrogate, EXPLORE=1),
 }
