@@ -34,6 +34,13 @@ class Unfitted(TensorTrain):
         self._steps[:] = self.STEP
 
 
+class StepStays(TensorTrain):
+    """Keeps its first step."""
+
+    def _adapt(self, batch: Learned, owners: Any) -> None:
+        pass
+
+
 class NaturalMosaic(TensorTrain):
     """Begins with mosaics of natural codes, a train of rank 6 that keeps what neighbouring axes do together."""
 
@@ -84,6 +91,7 @@ PARTS: dict[str, Make] = {
     "rank 6 from the start": AllArms,
     "begins with mosaics of natural codes": NaturalMosaic,
     "first step 0.4, not fitted to natural codes": Unfitted,
+    "the step stays": StepStays,
     "surrogate: no ALS, ANOVA alone": _changed(TensorTrainSurrogate, SWEEPS=0),
     "surrogate: every proposal explores, no beams": _changed(TensorTrainSurrogate, EXPLORE=1),
 }
