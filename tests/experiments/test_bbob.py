@@ -27,6 +27,12 @@ def test_pbo_targets_lie_between_the_first_and_the_best_value() -> None:
     assert (reached["fast"][1] == 5).all()
 
 
+def test_differences_are_paired() -> None:
+    middle, low, high = ecdf.difference({1: 0.3, 2: 0.6, 3: 0.9}, {1: 0.2, 2: 0.4, 4: 0.0})
+    assert middle == pytest.approx(0.15)
+    assert (low, high) == pytest.approx((0.1, 0.2))
+
+
 def test_logs_are_read_run_by_run(tmp_path: Path) -> None:
     (tmp_path / "a.dat").write_text("% f\n1 0 +2.0e+01 1 1\n7 0 +1.5e+00 1 1\n% f\n1 0 +3.0e+01 1 1\n")
     first, second = ecdf.runs(tmp_path / "a.dat", "%", 2)

@@ -26,6 +26,7 @@ Results = dict[str, dict[str, dict[int, list[Run]]]]  # suite and axes -> method
 
 TARGETS = 10.0 ** np.linspace(2, -8, 51)
 SHARES = np.linspace(0, 1, 52)[1:]  # of the way from the median first value to the best found
+OURS = "auto"  # what the others are compared with
 SPAN = 2.0  # decades of evaluations / axes
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#000000")
 
@@ -98,6 +99,14 @@ def figures(results: Results) -> dict[str, Any]:
     return found
 
 
+def difference(ours: dict[int, float], theirs: dict[int, float]) -> tuple[float, float, float]:
+    """Mean of the differences of areas over the functions that both have, and its 95 % bootstrap interval."""
+    gaps = np.array([ours[function] - theirs[function] for function in sorted(set(ours) & set(theirs))])
+    draws = np.random.default_rng(0).choice(gaps, (10_000, len(gaps))).mean(1)
+    low, high = np.percentile(draws, [2.5, 97.5]).tolist()
+    return float(gaps.mean()), low, high
+
+
 def table(results: Results) -> str:
     """The areas as Markdown tables."""
     lines = []
@@ -108,6 +117,9 @@ def table(results: Results) -> str:
             cells = f"{row['area']:.3f} ({low:.3f} to {high:.3f}) | {len(row['functions'])} | {row['runs']}"
             lines.append(f"| {method} | {cells} |")
         lines.append("")
+        for method in sorted(set(methods) - {OURS}) if OURS in methods else ():
+            middle, low, high = difference(methods[OURS]["functions"], methods[method]["functions"])
+            lines += [f"{OURS} less {method}: {middle:+.3f} ({low:+.3f} to {high:+.3f}).", ""]
         names = list(methods)
         lines += [f"| function | {' | '.join(names)} |", "|---" * (1 + len(names)) + "|"]
         for function in sorted({f for row in methods.values() for f in row["functions"]}):

@@ -23,7 +23,7 @@ import numpy as np
 from experiments.benchmarks.protes.problems import PUBLISHED, Problem, problem
 from mango import SearchSpace, make_optimizer
 
-METHODS = ("evolution", "auto", "tt", "ttopt", "genetic")
+METHODS = ("evolution", "tt", "ttopt")  # on grids auto is evolution
 PROBLEMS = tuple(range(11, 21))
 SEEDS, CALLS, BATCH = (1, 2, 3, 4, 5), 10_000, 20
 PACKAGES = ("mango-neuro", "teneva-bm", "qubogen", "gekko", "numpy")
