@@ -2,9 +2,9 @@
 
 On continuous axes quasi-Newton ascent where the target turns out to be smooth, then in turn with CMA-ES, which is
 diagonal where axes are many and has all of a rough target's budget; on grids and labels mutation of the best found. On
-a code book laid out on a map, CMA-ES searches two charts side by side, low spatial frequencies and principal components
-of natural codes; then the chart that found more goes on alone; at last it shares the budget with mutation of single
-labels, which finishes what smooth coordinates cannot express. Every answer reaches all of them.
+a code book laid out on a map, uniform and natural codes are looked at first; then CMA-ES in two charts, low spatial
+frequencies and principal components of natural codes, and mutation of the best found take turns; at last the chart that
+found more and mutation, which finishes what smooth coordinates cannot express. Every answer reaches all of them.
 """
 
 from __future__ import annotations
@@ -16,18 +16,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mango.charts import Chart
+from mango.optimizers import uniform
 from mango.optimizers.base import Ids, Learned, Optimizer, State, merit
 from mango.optimizers.cma import CMA
 from mango.optimizers.evolution import Evolution
+from mango.optimizers.natural import Natural
 from mango.optimizers.quasi_newton import QuasiNewton
 from mango.space import Codes, SearchSpace
 
 COORDINATES = 64  # of each chart
 MANY = 100  # continuous axes from which on CMA-ES is the diagonal one
 SLOPES = 10  # evaluations for each axis from which on differences are worth their price
-COMPARE = 0.3  # share of the budget in which the charts take turns
-FINISH = 0.6  # share of the budget from which on mutation takes every other turn
+PROBES = 32  # first codes of a kind, uniform or natural
+LOOK = 0.25  # share of the budget that they may take
+COMPARE = 0.4  # share of the budget in which all charts take turns
 BUDGET = 1_000  # assumed where none is known
+PROBERS: dict[str, type[Optimizer]] = {"uniform": uniform.Uniform, "natural": Natural}
 
 
 class Auto(Optimizer):
@@ -42,11 +46,13 @@ class Auto(Optimizer):
         for name, coordinates in self._charts(chart).items():
             diagonal = coordinates is None and space.dim >= MANY
             self._arms[name] = CMA(space, seed=seed + len(self._arms), chart=coordinates, diagonal=diagonal, **common)
-        self._leading = len(self._arms)  # arms that compete; mutation only finishes
+        self._leading = len(self._arms)  # of which one is chosen
         if space.is_box and (self.budget is None or self.budget >= SLOPES * space.dim):
             self._arms["slopes"] = QuasiNewton(space, seed=seed + len(self._arms), chart=chart, **common)
         elif not space.is_box:
             self._arms["mutation"] = Evolution(space, seed=seed + len(self._arms), **common)
+            for name, probes in self._probes(chart).items():
+                self._arms[name] = probes(space, seed=seed + len(self._arms), **common)
         self._peaks = {name: (-math.inf, -math.inf) for name in self._arms}  # best value and key of own trials
         self._owner: dict[int, tuple[str, int]] = {}  # open trial -> arm, its number there
 
@@ -63,24 +69,31 @@ class Auto(Optimizer):
             charts["principal"] = f"principal:{size}"
         return charts
 
+    def _probes(self, chart: Chart | str | None) -> dict[str, type[Optimizer]]:
+        """What is looked at first, where there is enough of it and it is not the user's chart that is searched."""
+        known = {"uniform": int(self.space.levels[0]), "natural": 0 if self.natural is None else len(self.natural)}
+        if chart is not None or not self._leading or not uniform.suits(self.space):
+            return {}
+        return {name: kind for name, kind in PROBERS.items() if known[name] >= PROBES}
+
     def _turns(self, ids: Ids) -> list[str]:
         """Which arm asks for each trial."""
         if self.space.is_box:
             return self._turns_in_a_box(ids)
-        names = list(self._arms)
-        charts, rest = names[: self._leading], names[self._leading :]
+        charts = list(self._arms)[: self._leading]
         if not charts:
-            return rest * len(ids)
-        leader = max(charts, key=lambda name: self._peaks[name])
+            return ["mutation"] * len(ids)
+        probes = [name for name in PROBERS if name in self._arms]
         budget = self.budget or BUDGET
+        look = min(PROBES * len(probes), LOOK * budget)
+        leader = max(charts, key=lambda name: self._peaks[name])
         turns = []
         for number in ids.tolist():
-            if number < COMPARE * budget:
-                turns.append(charts[number % len(charts)])
-            elif rest and number >= FINISH * budget and number % 2:
-                turns.append(rest[0])
+            if number < look:
+                turn = probes
             else:
-                turns.append(leader)
+                turn = [*charts, "mutation"] if number < COMPARE * budget else [leader, "mutation"]
+            turns.append(turn[number % len(turn)])
         return turns
 
     def _turns_in_a_box(self, ids: Ids) -> list[str]:

@@ -11,6 +11,8 @@ without generations. What a change is:
 * a continuous axis moves by a Gaussian step, mirrored at the bounds; each child draws its scale log-uniformly between
   1/1000 and all of the axis's spread.
 
+Where labels lie on a map, every other child has a rectangle of it changed instead, see `patches`.
+
 An answer is accepted where it is at least as good as the incumbent, by value, then key; of equals the later one, so
 that the search drifts over plateaus (silent neurons) instead of standing still. A foreign point is accepted where it is
 better. Until something was measured, natural codes are asked where they are given, draws from the prior otherwise.
@@ -26,9 +28,11 @@ from numpy.typing import NDArray
 
 from mango.optimizers.base import Floats, Ids, Learned, Optimizer, State, merit, ranking
 from mango.optimizers.bounds import mirrored
+from mango.optimizers.patches import Patches, suits
 from mango.space import Codes, SearchSpace
 
 BETA = 1.5  # exponent of the power laws
+PATCHED = 0.5  # share of children with a changed rectangle, where labels lie on a map
 SMALLEST = 1e-3  # scale of a continuous step, of the axis's spread
 
 
@@ -44,6 +48,7 @@ class Evolution(Optimizer):
         self._law = _power_law(max(1, len(self._free) // 2))
         widest = 1.0 if domain.prior == "normal" else math.inf
         self._spread = np.minimum((domain.upper - domain.lower) / math.sqrt(12), widest)
+        self._patches = Patches(domain) if suits(domain) else None
         self._parent: NDArray[Any] | None = None
         self._merit = (-math.inf, -math.inf)
 
@@ -51,9 +56,15 @@ class Evolution(Optimizer):
         if self._parent is None:
             return self._start(len(ids))
         children = np.repeat(self._parent[None], len(ids), axis=0)
+        origins = []
         for child in children:
-            self._mutate(child)
-        return children, ["mutation"] * len(ids)
+            if self._patches is not None and self.rng.random() < PATCHED:
+                self._patches.change(child, self.rng)
+                origins.append("patch")
+            else:
+                self._mutate(child)
+                origins.append("mutation")
+        return children, origins
 
     def _learn(self, batch: Learned) -> None:
         for point, value, key in zip(batch.points, batch.values.tolist(), batch.keys.tolist(), strict=True):
