@@ -46,10 +46,11 @@ check: $(READY)  ## ruff, mypy, the layers, the dependencies
 	$(BIN)/lint-imports
 	$(BIN)/deptry .
 
-bench: $(BENCH)/.ready  ## measure optimizers, overhead and spiking networks beside the peers (ARGS=--smoke for a quick look)
+bench: $(BENCH)/.ready  ## measure optimizers, overhead, Ray and spiking networks beside the peers (ARGS=--smoke for a quick look)
 	$(BENCH)/bin/python -m experiments.benchmarks.overhead $(ARGS)
 	$(BENCH)/bin/python -m experiments.benchmarks.bbob $(ARGS)
 	$(BENCH)/bin/python -m experiments.benchmarks.protes $(ARGS)
+	$(BENCH)/bin/python -m experiments.benchmarks.ray $(ARGS)
 	$(BENCH)/bin/python -m experiments.benchmarks.spiking $(ARGS)
 
 train: $(READY)  ## train the networks of the zoo anew, from CIFAR-10: make train DATA=folder
