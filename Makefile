@@ -46,7 +46,7 @@ check: $(READY)  ## ruff, mypy, the layers, the dependencies
 	$(BIN)/lint-imports
 	$(BIN)/deptry .
 
-bench: $(BENCH)/.ready  ## measure optimizers, overhead, Ray and spiking networks beside the peers (ARGS=--smoke for a quick look)
+bench: $(BENCH)/.ready  ## measure everything beside its peers (ARGS=--smoke for a quick look)
 	$(BENCH)/bin/python -m experiments.benchmarks.overhead $(ARGS)
 	$(BENCH)/bin/python -m experiments.benchmarks.bbob $(ARGS)
 	$(BENCH)/bin/python -m experiments.benchmarks.protes $(ARGS)
