@@ -211,9 +211,7 @@ def fire(words: NDArray[np.uint16], layer: Layer) -> NDArray[np.uint16]:
 
 def _of_convolution(
     layer: Layer,
-) -> tuple[
-    NDArray[np.float32], NDArray[np.float32], bool, tuple[int, int], tuple[int, int], tuple[int, int, int, int]
-]:
+) -> tuple[NDArray[np.float32], NDArray[np.float32], bool, tuple[int, int], tuple[int, int], tuple[int, int, int, int]]:
     """The convolution and the pooling as kernels take them."""
     prepared, pool = layer.prepared, (*layer.pool, *layer.pool_stride)
     return prepared.weights, prepared.bias, prepared.order.bias_first, layer.stride, layer.padding, pool
