@@ -13,14 +13,13 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 from concurrent.futures import ProcessPoolExecutor
-from importlib.metadata import PackageNotFoundError, version
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 from experiments.benchmarks.bbob import binary, continuous, ecdf
+from experiments.benchmarks.conditions import machine, versions
 
 PACKAGES = ("mango-neuro", "coco-experiment", "cocopp", "ioh", "cma", "nevergrad", "numpy")
 OUT = Path("runs/benchmarks/bbob")
@@ -41,7 +40,7 @@ def main(arguments: list[str] | None = None) -> None:
     out.mkdir(parents=True, exist_ok=True)
     about = out / "about.json"
     if not about.exists():
-        about.write_text(json.dumps({"machine": machine(), "versions": versions()}, indent=1) + "\n")
+        about.write_text(json.dumps({"machine": machine(), "versions": versions(PACKAGES)}, indent=1) + "\n")
     jobs: list[tuple[Any, ...]] = []
     if chosen.only != "pbo":
         size: dict[str, Any] = {"functions": (1, 8), "dimensions": (20,)} if chosen.smoke else {}
@@ -64,22 +63,6 @@ def main(arguments: list[str] | None = None) -> None:
     results = ecdf.collected(out)
     print(ecdf.table(results))
     ecdf.written(results, out)
-
-
-def machine() -> str:
-    """Its class in a few words."""
-    return f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
-
-
-def versions() -> dict[str, str]:
-    """Of what is measured, where installed."""
-    found = {}
-    for package in PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = "not installed"
-    return found
 
 
 if __name__ == "__main__":

@@ -7,12 +7,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from experiments.benchmarks.conditions import machine, versions
 from experiments.benchmarks.overhead import growth, loop, proposals
 
 PACKAGES = ("mango-neuro", "numpy", "numba", "protes", "jax", "ray", "torch", "cma", "cmaes", "nevergrad")
@@ -25,8 +23,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--only", choices=("proposals", "loop", "growth"), help="one part instead of all")
     parser.add_argument("--out", type=Path, help="folder for overhead.json")
     chosen = parser.parse_args(arguments)
-    measured: dict[str, Any] = {"machine": machine(), "versions": versions()}
-    print(f"{measured['machine']}; {', '.join(f'{k} {v}' for k, v in versions().items())}\n")
+    measured: dict[str, Any] = {"machine": machine(), "versions": versions(PACKAGES)}
+    print(f"{measured['machine']}; {', '.join(f'{k} {v}' for k, v in versions(PACKAGES).items())}\n")
     if chosen.only in (None, "proposals"):
         quick: dict[str, Any] = {"repetitions": 1, "rounds": 3, "warm_up": 2, "sizes": [(20, 4)]}
         each = proposals.measure(**(quick if chosen.smoke else {}))
@@ -45,22 +43,6 @@ def main(arguments: list[str] | None = None) -> None:
     if chosen.out is not None:
         chosen.out.mkdir(parents=True, exist_ok=True)
         (chosen.out / "overhead.json").write_text(json.dumps(measured, indent=1) + "\n")
-
-
-def machine() -> str:
-    """Its class in a few words."""
-    return f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
-
-
-def versions() -> dict[str, str]:
-    """Of what was measured, where installed."""
-    found = {}
-    for package in PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = "not installed"
-    return found
 
 
 if __name__ == "__main__":

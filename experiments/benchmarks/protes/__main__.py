@@ -11,15 +11,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import time
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from experiments.benchmarks.conditions import machine, versions
 from experiments.benchmarks.protes.problems import PUBLISHED, Problem, problem
 from mango import SearchSpace, make_optimizer
 
@@ -39,7 +37,7 @@ def main(arguments: list[str] | None = None) -> None:
     chosen = parser.parse_args(arguments)
     out = chosen.out or (Path(f"{OUT}-smoke") if chosen.smoke else OUT)
     out.mkdir(parents=True, exist_ok=True)
-    print(f"{machine()}; {', '.join(f'{k} {v}' for k, v in versions().items())}\n")
+    print(f"{machine()}; {', '.join(f'{k} {v}' for k, v in versions(PACKAGES).items())}\n")
     numbers, seeds, calls = ((11, 15), (1,), 200) if chosen.smoke else (PROBLEMS, SEEDS, CALLS)
     methods = chosen.methods or METHODS
     for number in numbers:
@@ -84,22 +82,6 @@ def table(out: Path, methods: tuple[str, ...] | list[str]) -> str:
         lines.append(f"| P-{number} | {' | '.join(cells)} | {' | '.join(theirs)} |")
     counts = ", ".join(f"{method} {count}" for method, count in won.items())
     return "\n".join(lines) + f"\n\nAt least as good as PROTES's published value, of {len(numbers)}: {counts}."
-
-
-def machine() -> str:
-    """Its class in a few words."""
-    return f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
-
-
-def versions() -> dict[str, str]:
-    """Of what is measured, where installed."""
-    found = {}
-    for package in PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = "not installed"
-    return found
 
 
 if __name__ == "__main__":
