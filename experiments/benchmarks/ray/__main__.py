@@ -8,11 +8,10 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from experiments.benchmarks.conditions import machine, versions
 from experiments.benchmarks.ray import computing, trivial, waiting
 from mango.evaluators.ray import connected
 
@@ -32,7 +31,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--only", choices=list(PARTS), help="one part instead of all")
     parser.add_argument("--out", type=Path, help="folder for ray.json")
     chosen = parser.parse_args(arguments)
-    measured: dict[str, Any] = {"machine": machine(), "versions": {name: version(name) for name in PACKAGES}}
+    measured: dict[str, Any] = {"machine": machine(), "versions": versions(PACKAGES)}
     print(f"{measured['machine']}; {', '.join(f'{k} {v}' for k, v in measured['versions'].items())}\n")
     with connected():
         for name, part in PARTS.items():
@@ -44,11 +43,6 @@ def main(arguments: list[str] | None = None) -> None:
     if chosen.out is not None:
         chosen.out.mkdir(parents=True, exist_ok=True)
         (chosen.out / "ray.json").write_text(json.dumps(measured, indent=1) + "\n")
-
-
-def machine() -> str:
-    """Its class in a few words."""
-    return f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
 
 
 if __name__ == "__main__":

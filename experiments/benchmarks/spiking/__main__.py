@@ -10,14 +10,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import subprocess
 from collections.abc import Callable
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from experiments.benchmarks.conditions import machine, versions
 from experiments.benchmarks.spiking import exact, figure, images, networks, report, search, speed
 
 PACKAGES = ("mango-neuro", "torch", "snntorch", "spikingjelly", "norse", "numba", "numpy")
@@ -38,7 +36,7 @@ def main(arguments: list[str] | None = None) -> None:
     out.mkdir(parents=True, exist_ok=True)
     about = out / "about.json"
     if not about.exists():
-        about.write_text(json.dumps({"machine": machine(), "versions": versions(), "data": bool(chosen.data)}) + "\n")
+        about.write_text(json.dumps({"machine": machine(), "versions": _versions(), "data": bool(chosen.data)}) + "\n")
     cases = list(networks.available())
     cases = [name for name in cases if name in (chosen.networks or (["fc"] if chosen.smoke else cases))]
     parts = PARTS if chosen.only is None else (chosen.only,)
@@ -61,26 +59,15 @@ def main(arguments: list[str] | None = None) -> None:
         (out / name).write_bytes(png)
 
 
-def machine() -> str:
-    """Its class in a few words."""
-    return f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
-
-
-def versions() -> dict[str, str]:
+def _versions() -> dict[str, str]:
     """Of what is measured, where installed; and the commit, where the folder has one."""
-    found = {}
-    for package in PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = "not installed"
     try:
         commit = subprocess.run(
             ["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=False
         ).stdout
     except FileNotFoundError:
         commit = ""
-    return found | ({"commit": commit.strip()} if commit.strip() else {})
+    return versions(PACKAGES) | ({"commit": commit.strip()} if commit.strip() else {})
 
 
 def _once(file: Path, measure: Callable[[], dict[str, Any]]) -> None:

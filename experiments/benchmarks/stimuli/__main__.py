@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import platform
 import subprocess
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
@@ -20,6 +19,7 @@ from pathlib import Path
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from experiments.benchmarks.conditions import machine
 from experiments.benchmarks.stimuli import figure, report, results
 from experiments.benchmarks.stimuli.methods import CLASSES, TABLE, Method
 from experiments.benchmarks.stimuli.parallel import finished
@@ -68,11 +68,6 @@ def main(arguments: list[str] | None = None) -> None:
     print(text)
     for name, png in figure.drawn(out).items():
         (out / name).write_bytes(png)
-
-
-def machine() -> str:
-    """Its class in a few words."""
-    return f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
 
 
 def commit() -> str:
