@@ -14,9 +14,12 @@ import numpy as np
 
 from mango.errors import InputError, OptionError, StorageError
 from mango.evaluators.threads import one_thread
+from mango.naturalness import log_prior_quantiles, natural_band, penalty
 from mango.optimizers import Optimizer, make_optimizer
+from mango.optimizers.base import Floats
 from mango.space import Codes, SearchSpace
 
+WITHOUT_LEADERS = 2  # batches before the first leader is shown again
 SPACE_ARRAYS = ("lower", "upper", "levels", "ordered", "embedding")
 
 
@@ -25,6 +28,7 @@ class Configuration:
     """The arguments of a `mango.Study`; see there.
 
     Attributes:
+        band: natural log priors in nats, see `mango.naturalness.natural_band`; None where the weight is 0.
         made_with: versions and processor that made the study, to explain a replay that differs.
 
     Raises:
@@ -42,10 +46,13 @@ class Configuration:
     options: Mapping[str, Any]
     weight: float
     ordered: bool
+    leaders: float = 0.0
+    confirm: int = 0
+    band: tuple[float, float] | None = None
     made_with: Mapping[str, str] = field(default_factory=lambda: here())
 
     def __post_init__(self) -> None:
-        for name, lowest in (("budget", 1), ("batch", 1), ("repeats", 1), ("seed", 0)):
+        for name, lowest in (("budget", 1), ("batch", 1), ("repeats", 1), ("seed", 0), ("confirm", 0)):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < lowest:
                 raise OptionError(f"{name} must be a whole number >= {lowest}; got {value!r}")
@@ -54,8 +61,17 @@ class Configuration:
             raise OptionError(
                 f"a budget of {self.budget} presentations is less than one trial of {self.repeats} repeats"
             )
-        if isinstance(self.weight, bool) or not isinstance(self.weight, (int, float)) or not math.isfinite(self.weight):
-            raise OptionError(f"weight must be a finite number; got {self.weight!r}")
+        number = isinstance(self.weight, (int, float)) and not isinstance(self.weight, bool)
+        if not number or not math.isfinite(self.weight) or self.weight < 0:
+            raise OptionError(f"weight must be a finite number >= 0; got {self.weight!r}")
+        share = isinstance(self.leaders, (int, float)) and not isinstance(self.leaders, bool)
+        if not share or not 0 <= self.leaders < 1:
+            raise OptionError(f"leaders must be a share of the presentations, 0 <= leaders < 1; got {self.leaders!r}")
+        if 0 < self.confirm < self.repeats or self.search_trials < 1:
+            raise OptionError(
+                f"confirm must be 0, or leave a trial of {self.repeats} presentations both to itself and to the search "
+                f"in a budget of {self.budget}; got {self.confirm}"
+            )
         if not isinstance(self.optimizer, str):
             raise OptionError(f"optimizer must be a name, so that a resumed study can make it; got {self.optimizer!r}")
         if self.chart is not None and not isinstance(self.chart, str):
@@ -68,6 +84,29 @@ class Configuration:
         """How many trials the budget of presentations allows."""
         return self.budget // self.repeats
 
+    @property
+    def search_trials(self) -> int:
+        """How many of them come before the final choice."""
+        return self.trials - self.confirm // self.repeats
+
+    @property
+    def proposals(self) -> int:
+        """How many of these are not kept for leaders."""
+        first = min(WITHOUT_LEADERS * self.batch, self.search_trials)
+        return self.search_trials - math.floor(self.leaders * (self.search_trials - first))
+
+    @property
+    def noisy(self) -> bool:
+        """Whether codes are shown more than once, so that the optimizer is told errors and pooled means."""
+        return self.repeats > 1 or self.leaders > 0 or self.confirm > 0
+
+    def objective(self, values: Floats, log_priors: Floats) -> Floats:
+        """What the optimizer hears and the best trial is best by: ``value + weight * penalty``, ``(n,)``.
+
+        The penalty is 0 in the natural band and falls outside of it, see `mango.naturalness.penalty`.
+        """
+        return values if self.band is None else values + self.weight * penalty(log_priors, self.band)
+
     def make_optimizer(self) -> Optimizer:
         """A fresh optimizer, the same each time: on one thread, since the charts' components round by the number."""
         with one_thread():
@@ -77,19 +116,19 @@ class Configuration:
                 seed=self.seed,
                 chart=self.chart,
                 natural=self.natural,
-                budget=self.trials,
+                budget=self.proposals,
                 **self.options,
             )
 
     def dump(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """A JSON-able dict, and the arrays beside it."""
-        kept = {name: getattr(self, name) for name in _NUMBERS_AND_TEXTS}
+        kept = {name: getattr(self, name) for name in (*_NUMBERS_AND_TEXTS, *_LATER)}
         plain = {name: value for name, value in self.options.items() if not isinstance(value, np.ndarray)}
         arrays = {f"option.{name}": value for name, value in self.options.items() if name not in plain}
         arrays |= {f"space.{name}": getattr(self.space, name) for name in SPACE_ARRAYS}
         if self.natural is not None:
             arrays["natural"] = compact(self.space, self.natural)
-        kept |= {"options": plain, "made_with": dict(self.made_with)}
+        kept |= {"options": plain, "made_with": dict(self.made_with), "band": self.band}
         kept["space"] = {"prior": self.space.prior, "layout": self.space.layout}
         return kept, {name: array for name, array in arrays.items() if array is not None}
 
@@ -107,12 +146,15 @@ class Configuration:
             options = {**kept["options"], **{k[7:]: v for k, v in arrays.items() if k.startswith("option.")}}
             natural = space.validate(arrays["natural"]) if "natural" in arrays else None
             fields = {name: kept[name] for name in _NUMBERS_AND_TEXTS}
-            return cls(space=space, natural=natural, options=options, made_with=kept["made_with"], **fields)
+            fields |= {name: kept[name] for name in _LATER if name in kept}
+            band = tuple(kept["band"]) if fields["weight"] else None
+            return cls(space=space, natural=natural, options=options, band=band, made_with=kept["made_with"], **fields)
         except (KeyError, TypeError, ValueError) as error:
             raise StorageError(f"the stored configuration cannot be read: {error!r}") from error
 
 
 _NUMBERS_AND_TEXTS = ("budget", "optimizer", "seed", "batch", "repeats", "chart", "weight", "ordered")
+_LATER = ("leaders", "confirm")  # which the first studies did not have
 
 
 def here() -> dict[str, str]:
@@ -145,6 +187,23 @@ def check_source(source: Any, configuration: Configuration) -> None:
         )
     if configuration.weight and not hasattr(source, "log_prior"):
         raise OptionError(f"weight {configuration.weight:g} needs a generator with a log_prior; got {source!r}")
+
+
+def band_of(source: Any, configuration: Configuration) -> tuple[float, float] | None:
+    """The natural band that a new study of this configuration keeps; None where its weight is 0.
+
+    Raises:
+        OptionError: the generator has neither quantiles of its log prior nor natural codes.
+    """
+    if not configuration.weight:
+        return None
+    quantiles = log_prior_quantiles(source, configuration.natural)
+    if quantiles is None:
+        raise OptionError(
+            f"weight {configuration.weight:g} needs to know the log priors of natural codes: give the generator "
+            f"log_prior_quantiles or natural(n, rng), or the study natural codes; got {source!r}"
+        )
+    return natural_band(quantiles)
 
 
 def compact(space: SearchSpace, codes: Codes) -> Codes:

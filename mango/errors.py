@@ -8,10 +8,12 @@
     |   |-- CodeError                  a code of the wrong shape, dtype or range
     |   |-- OptionError                an option is missing, unknown or out of range
     |   `-- TellError                  an answer that does not fit its trial
+    |       `-- TellConflict           another answer than the same attempt told before
     |-- StudyError                     what was asked does not fit the state of the study
     |   |-- StudyExists                the folder or storage already holds a study of that name
     |   |-- StudyLocked                another process owns the study
-    |   `-- StudyFinished              ask on a study that has ended
+    |   |-- StudyFinished              ask on a study that has ended
+    |   `-- KeyConflict                another request under an idempotency key that was used
     |-- StorageError                   the database cannot be read or written; nothing was half-written
     |   `-- ReplayError                a resumed study did not repeat its recorded proposals
     |-- WeightsError                   weights are missing, damaged, or not those of the card
@@ -64,6 +66,10 @@ class TellError(InputError):
     """An answer that does not fit its trial."""
 
 
+class TellConflict(TellError):
+    """Another answer than the same attempt told before."""
+
+
 class StudyError(MangoError):
     """What was asked does not fit the state of the study."""
 
@@ -78,6 +84,10 @@ class StudyLocked(StudyError):
 
 class StudyFinished(StudyError):
     """The study has ended; no more proposals."""
+
+
+class KeyConflict(StudyError):
+    """Another request under an idempotency key that was used."""
 
 
 class StorageError(MangoError):

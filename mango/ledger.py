@@ -5,25 +5,28 @@ and is written down; on resume its words are compared with what was written; bef
 
 In ordered mode a batch is ``batch`` trials (enqueued ones first), asked once all batches up to the one before the last
 are closed; before that the optimizer is told exactly those batches, in number order. What it asks therefore does not
-depend on when or in which order answers arrive. Otherwise it is asked for what is wanted and told at once.
+depend on when or in which order answers arrive. Otherwise it is asked for what is wanted and told at once. The same
+holds of codes that are shown again (`mango.reshowing`): leaders, which have their share of a batch, and the candidates
+for the final choice, each round of which is a batch that is asked once all before it are closed.
 """
 
 from __future__ import annotations
 
 import bisect
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import numpy as np
 
 from mango.configuration import Configuration
-from mango.errors import StorageError, TellError
+from mango.errors import StorageError, TellConflict, TellError
 from mango.optimizers.base import Floats
+from mango.reshowing import Reshowing
 from mango.space import Codes
 from mango.storage import Event, Showing
-from mango.trial import Result, Trial, TrialRecord, TrialState, trial_seed
+from mango.trial import Confirmed, Reference, Result, Trial, TrialRecord, TrialState, trial_seed
 
 NOT_OWN = -1  # in place of an optimizer's id, for trials that it did not ask
 
@@ -33,6 +36,10 @@ class Voice(Protocol):
 
     def propose(self, n: int, first: int) -> tuple[Codes, list[str]]:
         """Up to ``n`` codes and their origins, for trials from ``first`` on; fewer only when the design has ended."""
+        ...
+
+    def show_again(self, chosen: Sequence[int], first: int) -> list[int]:
+        """The earlier trials whose codes trials from ``first`` on show again: those chosen, or those recorded."""
         ...
 
     def log_prior(self, codes: Codes) -> Floats | None:
@@ -50,12 +57,13 @@ class Voice(Protocol):
 
 @dataclass
 class Change:
-    """What one event did: trials asked, trials that changed otherwise, answers received, trials handed out."""
+    """What one event did: trials asked, trials that changed otherwise, answers received, what was handed out."""
 
     asked: list[int] = field(default_factory=list)
     changed: list[int] = field(default_factory=list)
     showings: list[Showing] = field(default_factory=list)
     handed: list[Trial] = field(default_factory=list)
+    references: list[Reference] = field(default_factory=list)
 
 
 class Ledger:
@@ -63,6 +71,10 @@ class Ledger:
 
     Attributes:
         records: trials by number.
+        references: showings of reference images.
+        reference_codes: ``(k, dim)`` of these images; empty where there are none.
+        paused: nothing is handed out for now.
+        stopped: nothing will be handed out any more.
         sequence: of the last event; -1 before the first.
         disowned: optimizer ids whose recorded code is not the one the optimizer asked (after a restart).
     """
@@ -70,10 +82,14 @@ class Ledger:
     def __init__(self, configuration: Configuration) -> None:
         self.configuration = configuration
         self.records: list[TrialRecord] = []
+        self.references: list[Reference] = []
+        self.reference_codes: Codes = np.empty((0, configuration.space.dim), configuration.space.dtype)
+        self.paused = self.stopped = False
         self.sequence = -1
         self.exhausted = False
         self.presentations = 0
         self.disowned: set[int] = set()
+        self._reshowing = Reshowing(configuration)
         self._ids: list[int] = []  # by trial number
         self._pending: list[tuple[Codes, str]] = []  # enqueued, without a number yet
         self._queue: list[int] = []  # sorted: to hand out
@@ -84,28 +100,50 @@ class Ledger:
         self._batches: list[range] = []
         self._settled = 0  # batches that are closed, counted from the first
         self._informed = 0  # batches that the optimizer has been told
+        self._until: dict[int, float] = {}  # of open trials that were handed out under a lease
+        self._vetoed = 0
+        self._every = 0  # trials between two showings of references
+        self._since = 0  # trials handed out after the last one
 
     # -- what a study asks -----------------------------------------------------------------------------------------
 
     @property
     def room(self) -> int:
         """Trials that the budget still allows beyond those asked and enqueued."""
-        return self.configuration.trials - len(self.records) - len(self._pending)
+        return self._left - len(self._pending)
+
+    @property
+    def confirmed(self) -> Confirmed | None:
+        """The final choice; None before it is made, and in a study without one."""
+        return self._reshowing.confirmed(self.records)
 
     @property
     def finished(self) -> bool:
-        """No trial is open and none will be asked."""
-        return not self._open and not self._wanting
+        """No trial is open and none will be asked; or the study was stopped, whoever still has a trial."""
+        return self.stopped or not (self._open or self._wanting)
 
     @property
     def handed_open(self) -> set[int]:
         """Open trials that someone has in hand."""
         return {number for number in self._open if self.records[number].attempt} - set(self._queue)
 
+    def expired(self, now: float) -> list[int]:
+        """Open trials whose lease has ended."""
+        return sorted(number for number, until in self._until.items() if until <= now)
+
+    def until(self, number: int) -> float:
+        """When the lease of a trial ends; infinity without one."""
+        return self._until.get(number, math.inf)
+
+    @property
+    def leased(self) -> set[int]:
+        """Open trials that someone has under a lease."""
+        return set(self._until)
+
     @property
     def ready(self) -> bool:
         """Whether asking now could hand out a trial."""
-        return bool(self._queue) or self._may_create
+        return not (self.paused or self.stopped) and (bool(self._queue) or self._may_create)
 
     def fresh(self, results: Sequence[Result]) -> list[Result]:
         """The results that say something new, checked.
@@ -122,11 +160,32 @@ class Ledger:
             if before is None:
                 new[slot] = plain
             elif not _same(before, plain):
-                raise TellError(
+                raise TellConflict(
                     f"trial {plain.number} was told {_said(before)} by attempt {plain.attempt}; "
                     f"it cannot be told {_said(plain)} as well"
                 )
         return list(new.values())
+
+    def fresh_references(self, told: Mapping[int, Sequence[float]]) -> dict[int, list[float | None]]:
+        """The answers to showings of references that say something new, checked; NaN is None.
+
+        Raises:
+            TellError: never handed out, or not a number for each repeat.
+            TellConflict: another answer was told before.
+        """
+        new = {}
+        for presentation, values in told.items():
+            who = f"reference showing {presentation}"
+            if not 0 <= presentation < len(self.references):
+                raise TellError(f"{who} was never handed out; handed out so far: {len(self.references)}, from 0")
+            if not values or any(math.isinf(v) for v in values):
+                raise TellError(f"{who}: expected finite numbers, or NaN where one was lost; got {list(values)}")
+            before, now = _nulls(self.references[presentation].values), _nulls([float(v) for v in values])
+            if before and before != now:
+                raise TellConflict(f"{who} was told {before}; it cannot be told {now} as well")
+            if not before and now:
+                new[presentation] = now
+        return new
 
     # -- events ----------------------------------------------------------------------------------------------------
 
@@ -143,11 +202,22 @@ class Ledger:
         elif event.kind == "enqueue":
             codes = self.configuration.space.validate(event.arrays["codes"])
             self._pending.extend((code, event.payload["origin"]) for code in codes)
+        elif event.kind == "release":
+            change = self._release(event.payload["trials"])
+        elif event.kind == "veto":
+            change = self._veto(event, voice)
+        elif event.kind == "state":
+            self.paused, self.stopped = (event.payload["state"] == state for state in ("paused", "finished"))
+        elif event.kind == "references":
+            self.reference_codes = self.configuration.space.validate(event.arrays["codes"])
+            self._every = event.payload["every"]
         elif event.kind == "restart":
             self.disowned = set(event.payload["disowned"])
         else:
             raise StorageError(f"event {event.sequence} is of the unknown kind {event.kind!r}; update mango")
-        if self.configuration.ordered and self.finished:  # no batch will come that would tell the last ones
+        if (
+            self.configuration.ordered and self.finished and not self._open
+        ):  # no batch will come that would tell the last ones
             self._inform_batches(len(self._batches), voice)
         return change
 
@@ -157,14 +227,59 @@ class Ledger:
         while len(self._queue) < wanted and self._may_create:
             self._create(wanted - len(self._queue), event.at, voice)
         numbers, self._queue = self._queue[:wanted], self._queue[wanted:]
+        until = event.payload.get("until")
         for number in numbers:
             record = self.records[number]
             self.records[number] = replace(record, attempt=record.attempt + 1)
+            if until is None:
+                self._until.pop(number, None)
+            else:
+                self._until[number] = until
         return Change(
             asked=list(range(first, len(self.records))),
             changed=[number for number in numbers if number < first],
-            handed=[self._trial(number) for number in numbers],
+            handed=[self.trial(number, self.records[number].attempt, until) for number in numbers],
+            references=self._due(len(numbers), event.at),
         )
+
+    def _due(self, handed: int, at: float) -> list[Reference]:
+        """The showings of references that fall between so many trials, the images in turn."""
+        due = []
+        for after in range(1, handed + 1 if self._every else 0):
+            self._since += 1
+            if self._since == self._every:
+                self._since = 0
+                number = len(self.references)
+                due.append(Reference(number, number % len(self.reference_codes), after, at))
+                self.references.append(due[-1])
+        return due
+
+    def _release(self, released: Sequence[Sequence[int]]) -> Change:
+        """Trials back into the queue, where that attempt still has them."""
+        change = Change()
+        for number, attempt in released:
+            if number in self._open and self.records[number].attempt == attempt and number not in self._queue:
+                bisect.insort(self._queue, number)
+                self._until.pop(number, None)
+                change.changed.append(number)
+        return change
+
+    def _veto(self, event: Event, voice: Voice) -> Change:
+        """Closes trials that a person does not want shown; the optimizer hears that they are lost."""
+        change = Change()
+        for number in event.payload["numbers"]:
+            if number in self._open:
+                result = Result(number, self.records[number].attempt, (), None, TrialState.FAILED)
+                self._close(self.records[number], result, event.at)
+                reason = event.payload["reason"]
+                self.records[number] = replace(
+                    self.records[number], state=TrialState.VETOED, reason=reason, seconds=math.nan
+                )
+                self._vetoed += 1
+                change.changed.append(number)
+        if not self.configuration.ordered:
+            self._inform(change.changed, voice)
+        return change
 
     def _tell(self, event: Event, voice: Voice) -> Change:
         change, accepted = Change(), []
@@ -178,6 +293,11 @@ class Ledger:
             if not late:
                 self._close(record, result, event.at)
                 accepted.append(result.number)
+        for presentation, values in event.payload.get("references", {}).items():
+            told_at, told_values = event.at, _floats(values) or ()
+            answered = replace(self.references[int(presentation)], told_at=told_at, values=told_values)
+            self.references[int(presentation)] = answered
+            change.references.append(answered)
         self.presentations += sum(not showing.late for showing in change.showings)
         change.changed = sorted(accepted)
         if not self.configuration.ordered:
@@ -187,30 +307,66 @@ class Ledger:
     # -- private ---------------------------------------------------------------------------------------------------
 
     @property
-    def _wanting(self) -> bool:
-        """Whether the budget, the enqueued points and the design leave a trial to create."""
+    def _left(self) -> int:
+        """Trials that the budget still allows beyond those asked; vetoed ones were never shown."""
+        if self._reshowing.choosing:
+            return 0
+        return self.configuration.search_trials - len(self.records) + self._vetoed
+
+    @property
+    def _searching(self) -> bool:
+        """Whether the budget, the enqueued points and the design leave a trial to create before the final choice."""
         return bool(self._pending) or (self.room > 0 and not self.exhausted)
 
     @property
+    def _wanting(self) -> bool:
+        """Whether a trial is left to create."""
+        return self._searching or self._reshowing.wants_round(self.records)
+
+    @property
     def _may_create(self) -> bool:
-        return self._wanting and (not self.configuration.ordered or self._settled >= len(self._batches) - 1)
+        if self._searching:
+            return not self.configuration.ordered or self._settled >= len(self._batches) - 1
+        return not self._open and self._wanting
 
     def _create(self, wanted: int, at: float, voice: Voice) -> None:
+        """A batch of the search, or a round of the final choice."""
+        if self._searching:
+            self._create_batch(wanted, at, voice)
+            return
+        if self.configuration.ordered:
+            self._inform_batches(len(self._batches), voice)
+        first = len(self.records)
+        again = voice.show_again(self._reshowing.round(self.records), first)
+        codes = [self.records[number].code for number in again]
+        self._add(codes, ["confirm"] * len(again), [NOT_OWN] * len(again), at, voice)
+        self._reshowing.note(self._batches[-1], again)
+        self._reshowing.begin(self._batches[-1])
+
+    def _create_batch(self, wanted: int, at: float, voice: Voice) -> None:
         """One batch in ordered mode, else as many trials as are wanted and allowed."""
-        left = self.configuration.trials - len(self.records)
-        size = min(self.configuration.batch if self.configuration.ordered else wanted, left)
+        size = min(self.configuration.batch if self.configuration.ordered else wanted, self._left)
         if self.configuration.ordered:
             self._inform_batches(len(self._batches) - 1, voice)
         enqueued, self._pending = self._pending[:size], self._pending[size:]
-        codes = [code for code, _ in enqueued]
-        origins = [origin for _, origin in enqueued]
-        ids = [NOT_OWN] * len(enqueued)
-        if size > len(enqueued) and not self.exhausted:
-            proposed, why = voice.propose(size - len(enqueued), len(self.records) + len(enqueued))
-            self.exhausted = len(proposed) < size - len(enqueued)
+        first = len(self.records) + len(enqueued)
+        again = self._reshowing.leaders(len(self.records), size, size - len(enqueued), self.records)
+        again = voice.show_again(again, first) if again else []
+        codes = [*(code for code, _ in enqueued), *(self.records[number].code for number in again)]
+        origins = [*(origin for _, origin in enqueued), *["leader"] * len(again)]
+        ids = [NOT_OWN] * len(codes)
+        if size > len(codes) and not self.exhausted:
+            wanted = size - len(codes)
+            proposed, why = voice.propose(wanted, len(self.records) + len(codes))
+            self.exhausted = len(proposed) < wanted
             codes, origins = [*codes, *proposed], origins + why
             ids += range(self._proposed, self._proposed + len(proposed))
             self._proposed += len(proposed)
+        self._add(codes, origins, ids, at, voice)
+        self._reshowing.note(range(first, first + len(again)), again)
+
+    def _add(self, codes: list[Codes], origins: list[str], ids: list[int], at: float, voice: Voice) -> None:
+        """Trials with these codes, as one batch."""
         first = len(self.records)
         if codes:
             prior = voice.log_prior(np.stack(codes))
@@ -238,6 +394,7 @@ class Ledger:
         )
         self._accepted[record.number] = result
         self._open.discard(record.number)
+        self._until.pop(record.number, None)
         place = bisect.bisect_left(self._queue, record.number)
         if self._queue[place : place + 1] == [record.number]:  # an earlier attempt answered before the next went out
             del self._queue[place]
@@ -253,31 +410,40 @@ class Ledger:
             self._informed += 1
 
     def _inform(self, numbers: Sequence[int], voice: Voice) -> None:
-        """Tells the optimizer closed trials, in number order: foreign points first, lost ones among them left out."""
-        foreign = [n for n in numbers if self._ids[n] == NOT_OWN or self._ids[n] in self.disowned]
-        measured = [n for n in foreign if self.records[n].state is TrialState.DONE]
-        if measured:
-            voice.observe(np.stack([self.records[n].code for n in measured]), *self._columns(measured))
-        own = [n for n in numbers if self._ids[n] != NOT_OWN]
+        """Tells the optimizer closed trials, in number order: foreign points first, lost ones among them left out.
+
+        Where codes are shown more than once it hears pooled values of foreign points, and of its own trials errors too;
+        those of its own whose codes others showed follow once more, pooled.
+        """
+        noisy, told = self.configuration.noisy, [self.records[n] for n in numbers]
+        if noisy:
+            self._reshowing.learn(told)
+        foreign = [r for r in told if self._ids[r.number] == NOT_OWN or self._ids[r.number] in self.disowned]
+        measured = [r for r in foreign if r.state is TrialState.DONE]
+        if measured and noisy:
+            voice.observe(*self._reshowing.pooled(measured))
+        elif measured:
+            voice.observe(np.stack([r.code for r in measured]), *self._columns(measured), None)
+        own = [r for r in told if self._ids[r.number] != NOT_OWN]
         if own:
-            ids = [self._ids[n] for n in own]
-            values, keys, errors = self._columns(own)
+            ids = [self._ids[r.number] for r in own]
+            values, keys = self._columns(own)
             values[[i in self.disowned for i in ids]] = math.nan
-            voice.tell(ids, values, keys, errors)
+            voice.tell(ids, values, keys, self._reshowing.errors(own) if noisy else None)
+        twins = self._reshowing.twins(own) if noisy else []
+        if twins:
+            voice.observe(*self._reshowing.pooled(twins))
 
-    def _columns(self, numbers: Sequence[int]) -> tuple[Floats, Floats, Floats | None]:
-        """Values as the optimizer hears them, keys, and standard errors where a trial has several repeats."""
-        rows = [(self.records[n].value, self.records[n].log_prior, self.records[n].key) for n in numbers]
-        values, priors, keys = np.array(rows, np.float64).T.copy()
-        if self.configuration.weight:
-            values = values + self.configuration.weight * priors
-        several = self.configuration.repeats > 1
-        return values, keys, np.array([self._accepted[n].error for n in numbers]) if several else None
+    def _columns(self, records: Sequence[TrialRecord]) -> tuple[Floats, Floats]:
+        """Values as the optimizer hears them, and keys."""
+        values, priors, keys = np.array([(r.value, r.log_prior, r.key) for r in records], np.float64).T.copy()
+        return self.configuration.objective(values, priors), keys
 
-    def _trial(self, number: int) -> Trial:
+    def trial(self, number: int, attempt: int, until: float | None) -> Trial:
+        """As it was handed out with that attempt."""
         record, seed = self.records[number], self.configuration.seed
         seeds = tuple(trial_seed(seed, number, repeat) for repeat in range(record.repeats))
-        return Trial(number, record.attempt, record.code.copy(), record.origin, seeds)
+        return Trial(number, attempt, record.code.copy(), record.origin, seeds, math.inf if until is None else until)
 
     def _check(self, result: Result) -> None:
         number, repeats = result.number, self.configuration.repeats

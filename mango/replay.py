@@ -35,6 +35,7 @@ class Live:
         self._prior = prior
         self._codes: list[Codes] = []
         self._origins: list[str] = []
+        self._again: list[int] = []
         self._nats: list[Floats] = []
 
     def propose(self, n: int, first: int) -> tuple[Codes, list[str]]:  # noqa: ARG002
@@ -45,6 +46,11 @@ class Live:
         self._codes.append(codes)
         self._origins += origins
         return codes, origins
+
+    def show_again(self, chosen: Sequence[int], first: int) -> list[int]:  # noqa: ARG002
+        """Writes down what was chosen."""
+        self._again += chosen
+        return list(chosen)
 
     def log_prior(self, codes: Codes) -> Floats | None:
         """Asks the generator.
@@ -77,6 +83,8 @@ class Live:
     def spoken(self, handed: Sequence[Trial]) -> tuple[dict[str, Any], dict[str, Any]]:
         """What an ``ask`` brought, as the payload and arrays of its event."""
         payload = {"handed": [[t.number, t.attempt] for t in handed], "origins": self._origins}
+        if self._again:
+            payload["again"] = self._again
         arrays = {}
         if self._codes:
             arrays["codes"] = compact(self.optimizer.space, np.concatenate(self._codes))
@@ -98,8 +106,10 @@ class Written:
         space = configuration.space
         self._codes = space.validate(event.arrays.get("codes", np.empty((0, space.dim))))
         self._origins: list[str] = event.payload.get("origins", [])
+        self._again: list[int] = event.payload.get("again", [])
         self._nats: Floats | None = event.arrays.get("log_prior")
         self._read = 0
+        self._read_again = 0
         self._read_nats = 0
 
     def propose(self, n: int, first: int) -> tuple[Codes, list[str]]:  # noqa: ARG002
@@ -107,6 +117,12 @@ class Written:
         rows = slice(self._read, self._read + n)
         self._read += n
         return self._codes[rows], self._origins[rows]
+
+    def show_again(self, chosen: Sequence[int], first: int) -> list[int]:  # noqa: ARG002
+        """The next recorded trials."""
+        rows = slice(self._read_again, self._read_again + len(chosen))
+        self._read_again += len(chosen)
+        return self._again[rows]
 
     def log_prior(self, codes: Codes) -> Floats | None:
         """The next recorded log priors."""
@@ -166,6 +182,17 @@ class Repeated(Written):
             if before != now:
                 raise ReplayError(f"trial {first + row}: its origin is recorded as {before!r} and is now {now!r}")
         return recorded, origins
+
+    def show_again(self, chosen: Sequence[int], first: int) -> list[int]:
+        """The recorded trials, once the ledger has chosen the same.
+
+        Raises:
+            ReplayError: it did not.
+        """
+        recorded = super().show_again(chosen, first)
+        if recorded != list(chosen) and not self._accept:
+            raise ReplayError(f"from trial {first} on, trials {recorded} were shown again; now it would be {chosen}")
+        return recorded
 
     def tell(self, ids: Sequence[int], values: Floats, keys: Floats, errors: Floats | None) -> None:
         """Tells the optimizer."""

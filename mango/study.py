@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 import json
+import math
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
-from mango.configuration import Configuration, check_source, space_of
+from mango.configuration import Configuration, band_of, check_source, space_of
 from mango.errors import InputError, OptionError, ReplayError, StorageError, StudyError, StudyFinished, TellError
 from mango.evaluators.base import Evaluator
 from mango.evaluators.threads import one_thread
+from mango.exchange import Block, Receipt, Request, answers, block_again, checked, receipt, receipt_again
 from mango.ledger import Change, Ledger, told
-from mango.optimizers.base import Optimizer, ranking
+from mango.optimizers.base import Floats, Optimizer, ranking
 from mango.replay import Live, rebuild, verify
 from mango.space import Codes
-from mango.storage import Event, Store
-from mango.trial import AskTell, Result, Trial, TrialRecord, TrialState
+from mango.storage import Answer, Database, Event, Extra, Response, Standing, Store
+from mango.trial import AskTell, Confirmed, Reference, Result, Trial, TrialRecord, TrialState
 
 __all__ = ["Callback", "Study", "run", "verify"]
 
@@ -48,11 +50,18 @@ class Study:
         repeats: presentations of each trial, for targets with noise.
         chart: coordinates to search in, such as ``"frequencies:64"``.
         options: of the optimizer.
-        weight: the optimizer hears ``value + weight * log_prior``; not 0 needs a generator with a ``log_prior``.
+        weight: the optimizer hears ``value + weight * penalty``, and the best trial is best by it. The penalty is 0
+            where the code's log prior lies between the 5 % and 95 % quantiles of natural codes, and falls outside
+            with the distance from there, in widths of that band. Not 0 needs a generator with a ``log_prior`` and with
+            ``log_prior_quantiles`` or natural codes.
         natural: ``(n, dim)`` codes of natural stimuli; by default drawn from the generator where it has them.
+        leaders: share of the presentations, after the first two batches, that show the leading codes again, for targets
+            with noise; see `mango.pool`. The optimizer hears of such codes' pooled means and errors.
+        confirm: presentations at the end of the budget that are kept for the final choice among the leading codes, for
+            targets with noise; see `mango.halving`.
         ordered: the same trials for any number of workers, any order of answers and any kills; see `mango.ledger`.
-        storage: database URL such as ``"sqlite:///runs/study.db"``; the default lives in memory, as long as
-                the process.
+        storage: database URL such as ``"sqlite:///runs/study.db"``, or a `Database` that many studies share; the
+            default lives in memory, as long as the process.
         name: of the study within its database.
         meta: JSON-able dict that is kept with the study.
 
@@ -79,7 +88,9 @@ class Study:
         weight: float = 0.0,
         natural: ArrayLike | None = None,
         ordered: bool = True,
-        storage: str = "sqlite://",
+        leaders: float = 0.0,
+        confirm: int = 0,
+        storage: str | Database = "sqlite://",
         name: str = "study",
         meta: Mapping[str, Any] | None = None,
     ) -> None:
@@ -96,10 +107,13 @@ class Study:
             options=dict(options or {}),
             weight=weight,
             ordered=ordered,
+            leaders=leaders,
+            confirm=confirm,
         )
         if natural is None:
             configuration = replace(configuration, natural=_natural(source, configuration.seed))
         check_source(source, configuration)
+        configuration = replace(configuration, band=band_of(source, configuration))
         made = configuration.make_optimizer()  # checks its options before anything is stored
         kept, arrays = configuration.dump()
         store = Store.create(storage, name, kept, _jsonable(meta or {}), arrays)
@@ -107,14 +121,16 @@ class Study:
         self._state = Ledger(configuration), made  # nothing to rebuild yet
 
     @classmethod
-    def resume(cls, source: Any, *, storage: str, name: str = "study", accept_snapshot: bool = False) -> Self:
+    def resume(
+        cls, source: Any, *, storage: str | Database, name: str = "study", accept_snapshot: bool = False
+    ) -> Self:
         """A study from its database, as it was after its last committed step.
 
         Trials that were out are handed out again, as their next attempt.
 
         Args:
             source: as the study was made with; None suffices where the generator is not needed for a prior.
-            storage: database URL.
+            storage: database URL, or a `Database` that many studies share.
             name: of the study within its database.
             accept_snapshot: where the optimizer does not repeat its recorded proposals (another processor, another
                 version), go on from the newest snapshot all the same. Every answer is kept; proposals that are not
@@ -167,13 +183,37 @@ class Study:
         """
         if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1:
             raise InputError(f"ask(n) needs a whole number n >= 1; got {n!r}")
+        return self.hand_out(n).trials
+
+    def hand_out(self, n: int, *, lease: float | None = None, request: Request | None = None) -> Block:
+        """As `ask`, for whoever may never answer: what comes back too late is handed out again.
+
+        Args:
+            n: trials, at the most.
+            lease: seconds after which a trial that is still open may be handed out again; None: once this process ends.
+            request: that names itself; the same request gets the same block again, in any process.
+
+        Raises:
+            InputError: ``n`` is no whole number >= 1, or the lease no number of seconds > 0.
+            KeyConflict: another request had this key.
+            StorageError: it could not be committed; ask again once the cause is gone.
+        """
+        if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1:
+            raise InputError(f"hand_out(n) needs a whole number n >= 1; got {n!r}")
+        if lease is not None and not (math.isfinite(lease) and lease > 0):
+            raise InputError(f"a lease is a number of seconds > 0; got {lease!r}")
         with self._lock:
-            reopen = sorted(self._ledger.handed_open - self._delivered)
-            if not reopen and not self._ledger.ready:
-                return []
-            handed = self._step("ask", {"n": int(n), "reopen": reopen}).handed
-            self._delivered.update(trial.number for trial in handed)
-            return handed
+            if (known := self._known("ask", request)) is not None:
+                return block_again(known, self._ledger)
+            ledger, now = self._ledger, time.time()
+            reopen = sorted({*ledger.expired(now), *(ledger.handed_open - ledger.leased - self._delivered)})
+            if ledger.paused or ledger.stopped or not (reopen or ledger.ready):
+                return Block([], [], ledger.sequence)
+            payload = {"n": int(n), "reopen": reopen} | ({} if lease is None else {"until": now + lease})
+            change = self._step("ask", payload, request=request)
+            if lease is None:
+                self._delivered.update(trial.number for trial in change.handed)
+            return Block(change.handed, change.references, self._ledger.sequence)
 
     def tell(self, results: Sequence[Result]) -> None:
         """Answers to trials, in any order; accepted whole or refused whole.
@@ -186,14 +226,82 @@ class Study:
                 before. Nothing changes.
             StorageError: it could not be committed; tell again once the cause is gone.
         """
+        self.take_in(results)
+
+    def take_in(
+        self,
+        results: Sequence[Result],
+        *,
+        references: Mapping[int, Sequence[float]] | None = None,
+        responses: Mapping[int, NDArray[Any]] | None = None,
+        request: Request | None = None,
+    ) -> Receipt:
+        """As `tell`, and says what became of each answer.
+
+        Args:
+            results: to trials.
+            references: values of showings of reference images, by presentation.
+            responses: anything else that was recorded, such as ``(repeats, channels)``, by trial number; each of them
+                among the results.
+            request: that names itself; the same request gets the same receipt again.
+
+        Raises:
+            TellError, TellConflict, StorageError: as `tell`.
+            KeyConflict: another request had this key.
+        """
         for result in results:
             if not isinstance(result, Result):
                 raise TellError(f"tell takes mango.Result objects; got {type(result).__name__}")
+        attempts = {result.number: result.attempt for result in results}
+        if strange := set(responses or {}) - set(attempts):
+            raise TellError(f"responses need a result of the same trial; trials {sorted(strange)} have none")
         with self._lock:
-            fresh = self._ledger.fresh(results)
-            if fresh:
-                self._step("tell", told(fresh))
-                self._delivered.difference_update(result.number for result in fresh)
+            if (known := self._known("tell", request)) is not None:
+                return receipt_again(known)
+            fresh, shown = self._ledger.fresh(results), self._ledger.fresh_references(references or {})
+            repeated = sorted(set(attempts) - {result.number for result in fresh})
+            if not (fresh or shown):
+                return Receipt([], [], repeated)
+            payload = told(fresh) | ({"references": shown} if shown else {})
+            kept = [Response(n, attempts[n], array) for n, array in (responses or {}).items() if n not in repeated]
+            change = self._step("tell", payload, request=request, responses=kept, repeated=repeated)
+            self._delivered.difference_update(result.number for result in fresh)
+            return receipt(change, repeated)
+
+    def release(self, attempts: Mapping[int, int]) -> list[int]:
+        """Trials that whoever has them will not show, by number and attempt: they are handed out again, as the next.
+
+        Returns:
+            Those that were still in these hands.
+        """
+        with self._lock:
+            self._expect_asked(attempts)
+            held = {n: a for n, a in attempts.items() if n in self._ledger.handed_open}
+            if not held:
+                return []
+            change = self._step("release", {"trials": [[int(n), int(a)] for n, a in sorted(held.items())]})
+            self._delivered.difference_update(change.changed)
+            return change.changed
+
+    def veto(self, numbers: Sequence[int], reason: str = "") -> list[int]:
+        """Trials that are not to be shown: closed, told to the optimizer as lost, and not counted in the budget.
+
+        Returns:
+            Those that were still open.
+
+        Raises:
+            TellError: a trial that was never asked.
+        """
+        with self._lock:
+            self._expect_asked(numbers)
+            still = [int(n) for n in dict.fromkeys(numbers) if self._ledger.records[n].state is TrialState.OPEN]
+            return self._step("veto", {"numbers": still, "reason": str(reason)}).changed if still else []
+
+    def _expect_asked(self, numbers: Iterable[int]) -> None:
+        asked = len(self._ledger.records)
+        for number in numbers:
+            if not 0 <= number < asked:
+                raise TellError(f"trial {number} was never asked; asked so far: {asked}, numbered from 0")
 
     def enqueue(self, codes: ArrayLike, origin: str = "enqueued") -> None:
         """Codes ``(n, dim)`` to ask verbatim before any further proposal; they count towards the budget.
@@ -211,6 +319,53 @@ class Study:
                 )
             if len(checked):
                 self._step("enqueue", {"origin": str(origin)}, {"codes": checked})
+
+    def interleave(self, codes: ArrayLike, every: int) -> None:
+        """Reference stimuli, one of which is shown after every so many trials; the optimizer never hears of them.
+
+        Raises:
+            CodeError: codes that do not fit the space.
+            InputError: no codes, or ``every`` is no whole number >= 1.
+            StudyError: the study has references already.
+        """
+        checked = self.configuration.space.validate(codes)
+        if not len(checked) or isinstance(every, bool) or not isinstance(every, int) or every < 1:
+            raise InputError(f"references need a code or more, and a whole number of trials >= 1; got {every!r}")
+        with self._lock:
+            if len(self._ledger.reference_codes):
+                raise StudyError("the study has references already; they stay the same, so that they can be compared")
+            self._step("references", {"every": every}, {"codes": checked})
+
+    def pause(self) -> None:
+        """Nothing is handed out until `unpause`; answers are taken."""
+        self._set_state("paused")
+
+    def unpause(self) -> None:
+        """Hands out trials again."""
+        self._set_state("running")
+
+    def finish(self) -> None:
+        """Ends the study: nothing will be handed out any more; answers to what is out are still taken."""
+        self._set_state("finished")
+
+    def _known(self, operation: str, request: Request | None) -> Answer | None:
+        return None if request is None else checked(self._store.answer(operation, request.key), request)
+
+    def _set_state(self, state: str) -> None:
+        with self._lock:
+            if self._ledger.stopped and state != "finished":
+                raise StudyFinished(f"the study {self.name!r} was finished; it cannot be {state} any more")
+            if state != self.state:
+                self._step("state", {"state": state})
+
+    @property
+    def state(self) -> str:
+        """``running``, ``paused``, ``finished`` by hand, or ``exhausted``: its budget or its design has ended."""
+        with self._lock:
+            ledger = self._ledger
+            if ledger.stopped:
+                return "finished"
+            return "exhausted" if ledger.finished else "paused" if ledger.paused else "running"
 
     def reopen(self) -> None:
         """Has every open trial handed out again, as its next attempt: whoever had it will not answer."""
@@ -230,27 +385,82 @@ class Study:
         with self._lock:
             return list(self._ledger.records)
 
+    @property
+    def asked(self) -> int:
+        """Trials asked so far."""
+        with self._lock:
+            return len(self._ledger.records)
+
+    @property
+    def shown(self) -> int:
+        """Showings of references that were handed out so far."""
+        with self._lock:
+            return len(self._ledger.references)
+
+    def record(self, number: int) -> TrialRecord:
+        """One trial.
+
+        Raises:
+            TellError: it was never asked.
+        """
+        with self._lock:
+            self._expect_asked([number])
+            return self._ledger.records[number]
+
+    def lease_until(self, number: int) -> float:
+        """When the lease of an open trial ends, in seconds since 1970; infinity without one."""
+        with self._lock:
+            return self._ledger.until(number)
+
+    @property
+    def store(self) -> Store:
+        """Its rows in the database, to be read."""
+        return self._store
+
+    @property
+    def sequence(self) -> int:
+        """Of the last event; -1 before the first."""
+        with self._lock:
+            return self._ledger.sequence
+
     def best(self) -> TrialRecord | None:
-        """The trial of the highest value, equal ones by key and then the earlier; None before any was measured."""
+        """The trial of the highest `objective`, equal ones by key, then the earlier; None before any was measured."""
         done = self._done()
         if not done:
             return None
-        order = ranking(np.array([r.value for r in done]), np.array([r.key for r in done]))
+        order = ranking(self.objective(done), np.array([r.key for r in done]))
         return done[int(order[0])]
 
     def ties(self) -> int:
-        """How many trials reached the best value, the best included."""
-        values = [record.value for record in self._done()]
-        return values.count(max(values)) if values else 0
+        """How many trials reached the best `objective`, the best included."""
+        reached = self.objective(self._done())
+        return int((reached == reached.max()).sum()) if len(reached) else 0
+
+    def objective(self, records: Sequence[TrialRecord]) -> Floats:
+        """What the optimizer hears of each trial, ``(n,)``: ``value + weight * penalty``; NaN where none was measured.
+
+        Args:
+            records: as `trials` gives them.
+        """
+        values, priors = (np.array([getattr(r, name) for r in records]) for name in ("value", "log_prior"))
+        return self.configuration.objective(values, priors)
 
     def recommend(self) -> Codes:
-        """The optimizer's best guess ``(dim,)``, which under noise is not the highest value seen.
+        """The code ``(dim,)`` to go on with, which under noise is not that of the highest value seen.
+
+        The confirmed one once the final choice is made; before, and without one, the optimizer's best guess.
 
         Raises:
             StudyError: nothing was measured yet.
         """
         with self._lock, one_thread():
-            return self._current()[1].recommend()
+            chosen = self._ledger.confirmed
+            return self._current()[1].recommend() if chosen is None else chosen.code
+
+    def confirmed(self) -> Confirmed | None:
+        """The final choice with its mean over fresh presentations; None before it is made, and where confirm is 0."""
+        with self._lock:
+            return self._ledger.confirmed
 
     def counts(self) -> dict[str, int]:
         """Trials asked, open, done, lost, failed; presentations answered; the budget of presentations."""
@@ -259,6 +469,17 @@ class Study:
             counted = {state.value: states.count(state) for state in TrialState}
             shown, budget = self._ledger.presentations, self.configuration.budget
             return {"asked": len(states), **counted, "presentations": shown, "budget": budget}
+
+    def references(self) -> list[Reference]:
+        """Every showing of a reference so far."""
+        with self._lock:
+            return list(self._ledger.references)
+
+    @property
+    def reference_codes(self) -> Codes:
+        """``(k, dim)`` of the references."""
+        with self._lock:
+            return self._ledger.reference_codes.copy()
 
     def _done(self) -> list[TrialRecord]:
         return [record for record in self.trials() if record.state is TrialState.DONE]
@@ -291,7 +512,16 @@ class Study:
             self._state = ledger, optimizer
         return self._state
 
-    def _step(self, kind: str, payload: dict[str, Any], arrays: dict[str, Any] | None = None) -> Change:
+    def _step(
+        self,
+        kind: str,
+        payload: dict[str, Any],
+        arrays: dict[str, Any] | None = None,
+        *,
+        request: Request | None = None,
+        responses: Sequence[Response] = (),
+        repeated: Sequence[int] = (),
+    ) -> Change:
         """One event: applied in memory, then committed; if either fails, memory is forgotten and the log stands."""
         ledger, optimizer = self._current()
         voice = Live(optimizer, self._prior)
@@ -307,6 +537,11 @@ class Study:
                 asked=[ledger.records[number] for number in change.asked],
                 changed=[ledger.records[number] for number in change.changed],
                 showings=change.showings,
+                extra=Extra(
+                    answers=answers(event, change, request, repeated),
+                    responses=responses,
+                    standing=Standing(payload["state"], event.at) if kind == "state" else None,
+                ),
             )
         self.optimizer_seconds += voice.seconds
         if len(ledger.records) >= self._snapshot_due or (change.changed and ledger.finished):

@@ -21,6 +21,7 @@ class TrialState(StrEnum):
     DONE = "done"  # measured
     LOST = "lost"  # answered without a measurement (NaN)
     FAILED = "failed"  # could not be evaluated; the reason is kept
+    VETOED = "vetoed"  # rejected by a person before it was shown; the reason is kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,7 @@ class Trial:
         code: ``(dim,)``.
         origin: one short word on why it was asked: which arm, which chart, ``filler``, ``enqueued``.
         seeds: one for each repeat, for targets with noise.
+        until: seconds since 1970 at which its lease ends and it may be handed out again; infinity without a lease.
     """
 
     number: int
@@ -40,6 +42,7 @@ class Trial:
     code: NDArray[Any]
     origin: str = ""
     seeds: tuple[int, ...] = (0,)
+    until: float = math.inf
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +75,8 @@ class Result:
             raise TellError(f"{who}: a value is infinite; tell a finite number, or NaN where the measurement was lost")
         if self.keys is not None and (len(self.keys) != len(self.values) or any(math.isinf(k) for k in self.keys)):
             raise TellError(f"{who}: expected one finite key for each of {len(self.values)} values; got {self.keys}")
-        if self.status is TrialState.OPEN:
-            raise TellError(f"{who}: a result cannot leave its trial open")
+        if self.status in (TrialState.OPEN, TrialState.VETOED):
+            raise TellError(f"{who}: a result is done, lost or failed; got {self.status}")
         if self.status is TrialState.FAILED and self.values:
             raise TellError(f"{who}: a failed trial has no values; got {self.values}")
         if self.status is not TrialState.FAILED and not self.values:
@@ -97,10 +100,7 @@ class Result:
     @property
     def error(self) -> float:
         """Standard error of `value`; NaN for fewer than two measured repeats."""
-        measured = [v for v in self.values if not math.isnan(v)]
-        if len(measured) < 2:
-            return math.nan
-        return float(np.std(measured, ddof=1) / math.sqrt(len(measured)))
+        return _error(self.values)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -135,6 +135,55 @@ class TrialRecord:
     seconds: float = math.nan
     reason: str = ""
 
+    @property
+    def error(self) -> float:
+        """Standard error of `value`; NaN for fewer than two measured repeats."""
+        return _error(self.values)
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """One showing of a reference image, which tells how the neuron drifts; the optimizer never hears of it.
+
+    Attributes:
+        presentation: 0, 1, 2, ... among the study's showings of references.
+        image: which of the study's references.
+        after: it is shown after so many trials of the block that it was handed out with.
+        asked_at, told_at: seconds since 1970; NaN while it is not answered.
+        values: one for each repeat that was told, NaN where it was lost.
+    """
+
+    presentation: int
+    image: int
+    after: int
+    asked_at: float
+    told_at: float = math.nan
+    values: tuple[float, ...] = ()
+
+    @property
+    def value(self) -> float:
+        """Mean over the measured repeats; NaN where there are none."""
+        return _mean(self.values)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Confirmed:
+    """The final choice of a study, by fresh showings that had no part in making it a candidate.
+
+    Attributes:
+        number: of the first trial that showed it.
+        code: ``(dim,)``.
+        value: mean over the last round's measured presentations, which follow the choice: no luck raises it.
+        error: its standard error; NaN for fewer than two presentations.
+        presentations: measured in the last round.
+    """
+
+    number: int
+    code: NDArray[Any]
+    value: float
+    error: float
+    presentations: int
+
 
 class AskTell(Protocol):
     """A study here, or a client of a study elsewhere."""
@@ -161,3 +210,8 @@ def trial_seed(study_seed: int, number: int, repeat: int) -> int:
 def _mean(values: Sequence[float]) -> float:
     measured = [v for v in values if not math.isnan(v)]
     return math.fsum(measured) / len(measured) if measured else math.nan
+
+
+def _error(values: Sequence[float]) -> float:
+    measured = [v for v in values if not math.isnan(v)]
+    return float(np.std(measured, ddof=1) / math.sqrt(len(measured))) if len(measured) > 1 else math.nan

@@ -14,6 +14,7 @@ class Tiles:
     """Images of 8 x 8 pixels from 16 labels of 8 colours, each a tile of 2 x 2 pixels."""
 
     stimulus_shape = (3, SIDE, SIDE)
+    log_prior_quantiles = np.linspace(-64, 0, 65)
 
     def __init__(self):
         self.colours = np.random.default_rng(0).integers(0, 256, (8, 3)) / 255
@@ -28,9 +29,6 @@ class Tiles:
 
     def log_prior(self, codes):
         return -np.asarray(codes, float).sum(1)
-
-    def naturalness(self, codes):
-        return np.clip(100 + self.log_prior(codes), 0, 100)
 
 
 class Unit:
@@ -55,6 +53,14 @@ class Known(Unit):
 class Silent(Unit):
     def respond(self, stimuli):
         return np.zeros(len(stimuli)), super().respond(stimuli)[1]
+
+
+class Unlikely(Unit):
+    """Likes the last colour, which no natural code has."""
+
+    def respond(self, stimuli):
+        last = Tiles().colours[-1].astype(np.float32)[:, None, None]
+        return np.isclose(stimuli, last).all(1).mean((1, 2))
 
 
 class Sized(Unit):

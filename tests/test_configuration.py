@@ -27,7 +27,7 @@ BOOK = SearchSpace.codebook(6, 300, np.random.default_rng(0).normal(size=(300, 2
 def _made(space: SearchSpace, **changes: Any) -> Configuration:
     fields: dict[str, Any] = {
         "space": space, "natural": None, "budget": 40, "optimizer": "random", "seed": 2**70, "batch": 7, "repeats": 3,
-        "chart": None, "options": {}, "weight": 0.1, "ordered": False,
+        "chart": None, "options": {}, "weight": 0.1, "ordered": False, "band": (-3.0, -0.1),
     }  # fmt: skip
     return Configuration(**{**fields, **changes})
 
@@ -53,7 +53,7 @@ def test_it_is_kept_whole(space: SearchSpace) -> None:
     assert {k: v for k, v in other.options.items() if k != "cores"} == {
         k: v for k, v in options.items() if k != "cores"
     }
-    for name in ("budget", "optimizer", "seed", "batch", "repeats", "chart", "weight", "ordered", "made_with"):
+    for name in ("budget", "optimizer", "seed", "batch", "repeats", "chart", "weight", "ordered", "band", "made_with"):
         assert getattr(other, name) == getattr(one, name)
     assert other.trials == 13
 
@@ -63,6 +63,17 @@ def test_what_is_missing_is_a_storage_error() -> None:
     del kept["batch"]
     with pytest.raises(StorageError, match="stored configuration cannot be read: KeyError"):
         Configuration.load(kept, arrays)
+
+
+def test_a_weight_without_its_band_cannot_be_read() -> None:
+    for weight in (0.1, 0.0):
+        kept, arrays = _made(MIXED, weight=weight).dump()
+        del kept["band"]
+        if weight:
+            with pytest.raises(StorageError, match="stored configuration cannot be read: KeyError"):
+                Configuration.load(kept, arrays)
+        else:
+            assert Configuration.load(kept, arrays).band is None
 
 
 @pytest.mark.parametrize("levels", [1, 2, 256, 257, 65536, 65537])

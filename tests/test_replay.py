@@ -235,11 +235,11 @@ def test_a_full_disk_changes_nothing_and_the_study_goes_on(learner: str, ordered
     refused = 0
 
     def limit(pages: int) -> None:
-        with study._store._engine.connect() as connection:
+        with study._store.database.engine.connect() as connection:
             connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
 
     while not free.finished:
-        with study._store._engine.connect() as connection:
+        with study._store.database.engine.connect() as connection:
             pages = connection.exec_driver_sql("PRAGMA page_count").scalar()
         limit(pages)  # not one page more
         expected = free.ask(8)

@@ -5,7 +5,7 @@ import pytest
 
 from mango.evaluators import LocalEvaluator, evaluate
 from mango.evaluators.base import Chunks
-from mango.study import Study, run
+from mango.study import Study, run, verify
 from tests.studies import BOX, Described, content
 
 BUDGET = 60
@@ -45,9 +45,25 @@ class Shuffling:
         return evaluate(Described(BOX), Mates(), trials)
 
 
-@pytest.mark.parametrize(("batch", "chunk"), [(20, 10), (12, 5), (3, 10), (7, 3), (1, 4), (25, 1)])
-def test_order_and_interruptions_do_not_show(batch, chunk, learner, url):
-    configuration = {"budget": BUDGET, "batch": batch, "optimizer": learner, "seed": 5}
+AGAIN = {"leaders": 0.3, "confirm": 24}  # four candidates, in three rounds
+
+
+@pytest.mark.parametrize(
+    ("batch", "chunk", "again"),
+    [
+        (20, 10, {}),
+        (12, 5, {}),
+        (3, 10, {}),
+        (7, 3, {}),
+        (1, 4, {}),
+        (25, 1, {}),
+        (7, 3, AGAIN),
+        (1, 4, AGAIN),
+        (12, 5, {**AGAIN, "repeats": 2}),
+    ],
+)
+def test_order_and_interruptions_do_not_show(batch, chunk, again, learner, url):
+    configuration = {"budget": BUDGET, "batch": batch, "optimizer": learner, "seed": 5, **again}
     whole = Study(Described(BOX), **configuration)
     run(whole, LocalEvaluator(Described(BOX), Mates(), chunk=chunk))
     for trial in range(5):
@@ -60,7 +76,9 @@ def test_order_and_interruptions_do_not_show(batch, chunk, learner, url):
                 study.close()
                 study = Study.resume(Described(BOX), storage=url, name=name)
         assert content(study) == content(whole)
+        assert repr(study.confirmed()) == repr(whole.confirmed())
         study.close()
+        assert verify(None, storage=url, name=name) is None
 
 
 def test_one_evaluator_for_several_studies(learner):

@@ -45,7 +45,7 @@ def test_a_study_runs_to_its_end(url: str) -> None:
         assert {t.attempt for t in trials} == {1}
         assert [t.state is TrialState.LOST for t in trials] == [n % 11 == 5 for n in range(23)]
         assert study.counts() == {
-            "asked": 23, "open": 0, "done": 21, "lost": 2, "failed": 0, "presentations": 23, "budget": 23,
+            "asked": 23, "open": 0, "done": 21, "lost": 2, "failed": 0, "vetoed": 0, "presentations": 23, "budget": 23,
         }  # fmt: skip
         best = study.best()
         values = [t.value for t in trials if t.state is TrialState.DONE]
@@ -168,7 +168,7 @@ def test_a_finite_design_ends_the_study(learner: str, ordered: bool, design: int
     assert verify(BOX, storage=url) is None
 
 
-def test_the_optimizer_hears_the_weighted_prior(learner: str) -> None:
+def test_the_optimizer_hears_the_weighted_penalty(learner: str) -> None:
     def last_code(weight: float) -> bytes:
         study = Study(Described(), budget=30, batch=3, optimizer=learner, weight=weight)
         finish(study)
@@ -179,6 +179,44 @@ def test_the_optimizer_hears_the_weighted_prior(learner: str) -> None:
 
     assert last_code(0.0) == last_code(0.0)
     assert last_code(0.0) != last_code(0.5)
+
+
+def test_the_best_is_best_by_what_the_optimizer_hears(url: str) -> None:
+    study = Study(Described(), budget=40, optimizer="random", weight=50.0, storage=url)
+    while trials := study.ask(4):
+        study.tell([answer(trial, float(np.square(trial.code).sum())) for trial in trials])  # the less likely, the more
+    low, high = study.configuration.band or (0.0, 0.0)
+    done = study.trials()
+    heard = study.objective(done)
+    outside = [max(low - r.log_prior, r.log_prior - high, 0.0) / (high - low) for r in done]
+    assert heard.tolist() == pytest.approx([r.value - 50 * o for r, o in zip(done, outside, strict=True)])
+    best = study.best()
+    assert best is not None
+    assert heard[best.number] == heard.max()
+    assert best.value < max(r.value for r in done)
+    assert study.ties() == (heard == heard.max()).sum()
+    study.close()
+    with Study.resume(Described(), storage=url) as resumed:
+        assert resumed.configuration.band == (low, high)
+        assert resumed.objective(done).tolist() == heard.tolist()
+
+
+def test_a_weight_needs_a_band(url: str) -> None:
+    class Bare:
+        space, log_prior = BOX, Described().log_prior
+
+    with pytest.raises(OptionError, match="weight 2 needs to know the log priors of natural codes"):
+        Study(Bare(), budget=4, optimizer="random", weight=2.0, storage=url)
+    assert Study(Bare(), budget=4, optimizer="random").configuration.band is None
+    natural = BOX.sample(50, np.random.default_rng(0))
+    given = Study(Bare(), budget=4, optimizer="random", weight=2.0, natural=natural).configuration.band
+    assert given == pytest.approx(np.quantile(Bare.log_prior(natural), [0.05, 0.95]))
+
+    class Knows(Bare):
+        log_prior_quantiles = np.linspace(-10, 0, 101)
+
+    own = Study(Knows(), budget=4, optimizer="random", weight=2.0, natural=natural, storage=url).configuration.band
+    assert own == pytest.approx((-9.5, -0.5))
 
 
 def test_natural_codes_are_drawn_once_and_kept(url: str) -> None:
@@ -208,6 +246,7 @@ def test_natural_codes_are_drawn_once_and_kept(url: str) -> None:
         ({"repeats": 11}, OptionError, "less than one trial of 11 repeats"),
         ({"seed": -1}, OptionError, "seed must be a whole number >= 0"),
         ({"weight": math.inf}, OptionError, "weight must be a finite number"),
+        ({"weight": -0.5}, OptionError, "weight must be a finite number >= 0"),
         ({"weight": 1.0}, OptionError, "needs a generator with a log_prior"),
         ({"optimizer": "randm"}, UnknownName, "did you mean random"),
         ({"optimizer": object()}, OptionError, "optimizer must be a name"),

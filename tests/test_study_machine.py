@@ -46,12 +46,27 @@ class StudyMachine(RuleBasedStateMachine):
         self.first: dict[int, Result] = {}
         self.enqueued = 0
 
-    @initialize(ordered=st.booleans(), repeats=st.integers(1, 2))
-    def create(self, ordered: bool, repeats: int) -> None:
+    @initialize(
+        ordered=st.booleans(),
+        repeats=st.integers(1, 2),
+        leaders=st.sampled_from([0.0, 0.4]),
+        final=st.sampled_from([0, 1, 8]),
+    )
+    def create(self, ordered: bool, repeats: int, leaders: float, final: int) -> None:
         self.repeats = repeats
-        budget = BUDGET * repeats
+        self.ordered = ordered
+        self.leaders = leaders
+        self.final = final  # trials of the final choice
         self.study = Study(
-            BOX, budget=budget, batch=BATCH, repeats=repeats, optimizer="learner", ordered=ordered, storage=self.url
+            BOX,
+            budget=(BUDGET + final) * repeats,
+            batch=BATCH,
+            repeats=repeats,
+            optimizer="learner",
+            ordered=ordered,
+            leaders=leaders,
+            confirm=final * repeats,
+            storage=self.url,
         )
 
     @rule(n=st.integers(1, 7))
@@ -98,7 +113,8 @@ class StudyMachine(RuleBasedStateMachine):
     def enqueue(self, rows: int) -> None:
         codes = np.full((rows, 3), 0.25) + np.arange(rows)[:, None] / 8
         asked = [record.origin for record in self.study.trials()]
-        room = BUDGET - len(asked) - (self.enqueued - asked.count("enqueued"))
+        searched = len(asked) - asked.count("confirm")
+        room = BUDGET - searched - (self.enqueued - asked.count("enqueued"))
         if rows > room:
             with pytest.raises(StudyFinished, match=f"room for {room} more"):
                 self.study.enqueue(codes)
@@ -145,7 +161,7 @@ class StudyMachine(RuleBasedStateMachine):
     def agrees(self) -> None:
         records = self.study.trials()
         assert [r.number for r in records] == list(range(len(records)))
-        assert len(records) <= BUDGET
+        assert len(records) <= BUDGET + self.final
         for record in records:
             result = self.first.get(record.number)
             if result is None:
@@ -160,10 +176,35 @@ class StudyMachine(RuleBasedStateMachine):
         assert counts["open"] == len(records) - len(self.first)
         assert counts["presentations"] == sum(len(result.values) for result in self.first.values())
 
+    @invariant()
+    def what_is_shown_again_was_shown_before(self) -> None:
+        records = self.study.trials()
+        for record in records:
+            if record.origin in ("leader", "confirm"):
+                again = [r for r in records[: record.number] if r.code.tobytes() == record.code.tobytes()]
+                assert any(r.state is TrialState.DONE for r in again)
+        leaders = sum(record.origin == "leader" for record in records)
+        assert leaders <= self.leaders * max(0, len(records) - 2 * BATCH)
+        last = [record.number for record in records if record.origin != "confirm"]
+        assert last == list(range(len(last))), "the final choice comes last"
+
     def teardown(self) -> None:
         self.study.reopen()
         finish(self.study)
-        assert self.study.counts()["asked"] == BUDGET
+        records = self.study.trials()
+        searched = [record for record in records if record.origin != "confirm"]
+        measured = any(record.state is TrialState.DONE for record in searched)
+        assert len(searched) == BUDGET
+        assert len(records) == BUDGET + (self.final if measured else 0)
+        chosen = self.study.confirmed()
+        if chosen is not None:
+            candidates = {record.code.tobytes() for record in records[BUDGET:]}  # one or two
+            last = records[-(self.final // len(candidates)) :]  # the winner alone
+            assert {record.code.tobytes() for record in last} == {chosen.code.tobytes()}
+            values = [value for record in last for value in record.values if not math.isnan(value)]
+            assert chosen.presentations == len(values)
+            assert math.isclose(chosen.value, math.fsum(values) / len(values), rel_tol=1e-12)
+            assert self.study.recommend().tobytes() == chosen.code.tobytes()
         self.study.close()
         assert verify(BOX, storage=self.url) is None
         self.patched.undo()

@@ -19,6 +19,7 @@ from rich.progress import track
 from experiments.first_search.report import draw, table
 from mango.evaluators import LocalEvaluator
 from mango.generators import make_generator
+from mango.naturalness import percentile
 from mango.study import Study, run
 from mango.targets.spiking import SpikingTarget
 from mango.targets.spiking.cifar10 import LAYERS, network
@@ -93,7 +94,7 @@ def search(unit: str, optimizer: str, budget: int, seed: int) -> dict[str, Any]:
             "code": best.code.tolist(),
             "trial": best.number,
             "first_above_nature": int(beaten[0]) + 1 if len(beaten) else None,
-            "naturalness": float(generator.naturalness(best.code[None])[0]),
+            "percentile": float(percentile(np.array([best.log_prior]), generator.log_prior_quantiles)[0]),
             "evaluations": len(values),
             "responded": bool((values != values[0]).any()),
         }

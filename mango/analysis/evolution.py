@@ -80,7 +80,7 @@ def _curve(draw: ImageDraw.ImageDraw, findings: Findings, step: int, box: tuple[
     left, top, right, bottom = box
     values = np.array([findings.values[s] for s in findings.steps])
     maximum = findings.nature.maximum
-    lowest, highest = values[0], values[-1]
+    lowest, highest = values.min(), values.max()
     if maximum is not None:
         lowest, highest = min(lowest, maximum), max(highest, maximum)
     span = (highest - lowest) or 1.0

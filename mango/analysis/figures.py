@@ -113,7 +113,7 @@ def convergence_png(findings: Findings, *, dark: bool = False, narrow: bool = Fa
     axes.scatter(at[measured], values[measured], s=size, color=palette.point, alpha=0.55, linewidths=0, zorder=2)
     levels: list[tuple[float, str, str]] = []
     if findings.responded:
-        best = np.fmax.accumulate(values)
+        best = findings.best_so_far
         axes.step(at, best, where="post", color=palette.found, linewidth=2.2, zorder=4)
         levels.append((float(best[-1]), "best found", palette.found))
     maximum, p999 = findings.nature.maximum, findings.nature.p999
@@ -133,9 +133,10 @@ def convergence_png(findings: Findings, *, dark: bool = False, narrow: bool = Fa
     unit = "evaluation" if findings.repeats == 1 else "trial"
     lost = int((~measured).sum())
     note = f"each dot one {unit}{f', {lost} lost or failed' if lost else ''}"
+    note += f"; {findings.criterion}" if findings.weight and not narrow else ""
     figure.text(inset, 0.903, f"{findings.quantity}; {note}", fontsize=8, color=palette.muted, va="center")
     axes.set_xlabel(f"{unit}s", color=palette.muted, fontsize=8.5)
-    return _png(figure)
+    return as_png(figure)
 
 
 def summary_png(rows: Sequence[Row], title: str, *, dark: bool = False) -> bytes:
@@ -219,7 +220,7 @@ class _Sheet:
         axes.imshow(pixels, interpolation="nearest", aspect="auto")
 
     def png(self) -> bytes:
-        return _png(self.figure)
+        return as_png(self.figure)
 
 
 def _panel(sheet: _Sheet, shown: Sequence[Shown], left: float, top: float, colour: str) -> None:
@@ -249,10 +250,10 @@ def _cell(sheet: _Sheet, shown: Shown | None, x: float, y: float, colour: str, l
 
 def _compared(findings: Findings) -> str:
     """One line on how the best found stands beside nature."""
-    count = findings.effort
+    count = f"{findings.effort}; {findings.criterion}" if findings.weight else findings.effort
     nature = findings.nature
     if not findings.responded:
-        return f"no response was found in {count}: no value ever differed"
+        return f"no response was found in {findings.effort}: no value ever differed"
     if nature.maximum is None:
         return f"{findings.quantity}; {count}"
     over = f" over {nature.source}" if nature.source else ""
@@ -300,7 +301,8 @@ def spread(places: Sequence[float], apart: float, top: float) -> list[float]:
     return moved
 
 
-def _png(figure: Figure) -> bytes:
+def as_png(figure: Figure) -> bytes:
+    """The bytes of a PNG."""
     buffer = io.BytesIO()
     FigureCanvasAgg(figure)
     figure.savefig(buffer, format="png", metadata={"Software": "mango"})

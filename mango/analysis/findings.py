@@ -42,6 +42,7 @@ class Nature:
         kind: what they are, such as ``"natural images"``.
         maximum, p999: largest and 99.9th percentile of the responses; None where unknown.
         source: over what the two were taken, such as ``"10,000 test images"``.
+        values, log_priors: ``(m,)`` of natural stimuli beside one another, in nats; empty where there is no log prior.
     """
 
     shown: Sequence[Shown] = ()
@@ -49,6 +50,34 @@ class Nature:
     maximum: float | None = None
     p999: float | None = None
     source: str = ""
+    values: Floats = field(default_factory=lambda: np.empty(0))
+    log_priors: Floats = field(default_factory=lambda: np.empty(0))
+
+
+@dataclass(frozen=True, eq=False)
+class Plausibility:
+    """How natural the trials of a search are, beside their values; see `mango.naturalness`.
+
+    Attributes:
+        percentiles: ``(n,)`` of each trial's log prior among natural codes; NaN where nothing was measured.
+        best: the trial number of the best.
+        front: trial numbers of the Pareto front of value and naturalness, highest value first.
+        shown: the stimuli of the front, as many.
+        natural_values, natural_percentiles: ``(m,)`` of natural stimuli; empty where unknown.
+        contrasts: RMS contrast of the best, then of the front's; empty where stimuli are no images.
+        natural_contrasts: of natural stimuli; empty where there are none.
+        distance: feature distance of the best; None where the space has no map of latent vectors or no natural codes.
+    """
+
+    percentiles: Floats
+    best: int
+    front: Sequence[int]
+    shown: Sequence[Shown]
+    natural_values: Floats = field(default_factory=lambda: np.empty(0))
+    natural_percentiles: Floats = field(default_factory=lambda: np.empty(0))
+    contrasts: Floats = field(default_factory=lambda: np.empty(0))
+    natural_contrasts: Floats = field(default_factory=lambda: np.empty(0))
+    distance: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,6 +93,8 @@ class Findings:
         steps: the trial numbers at which the best so far improved, first to last.
         stimuli: what was best from each of these on; as many as ``steps``.
         nature: what it is compared with.
+        weight: of the penalty outside the natural band, in what the best is best by.
+        plausibility: how natural the trials are; None without a log prior or where no response was found.
     """
 
     unit: str
@@ -74,6 +105,25 @@ class Findings:
     nature: Nature = field(default_factory=Nature)
     quantity: str = "response"
     repeats: int = 1
+    weight: float = 0.0
+    plausibility: Plausibility | None = None
+
+    @property
+    def best_so_far(self) -> Floats:
+        """``(n,)`` value of what was best after each trial; NaN before the first."""
+        best = np.full(len(self.values), np.nan)
+        for step in self.steps:
+            best[step:] = self.values[step]
+        return best
+
+    @property
+    def criterion(self) -> str:
+        """What the best is best by, in words; empty where that is the value alone."""
+        return (
+            f"best by value + {self.weight:g} \N{MULTIPLICATION SIGN} penalty for unnatural codes"
+            if self.weight
+            else ""
+        )
 
     @property
     def effort(self) -> str:
@@ -113,6 +163,24 @@ def number(value: float | None) -> str:
     size = abs(value)
     form = ",.0f" if 1e4 <= size < 1e15 else ".4g" if size >= 10 else ".3f" if size >= 0.1 else ".3g"
     return f"{value:{form}}".replace("-", "\N{MINUS SIGN}")
+
+
+def naturalness_lines(result: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """How natural the best is: name, number and remark of whatever ``result.json`` says of it."""
+    lines = []
+    if result.get("naturalness") is not None:
+        lines.append((
+            "naturalness", f"{result['naturalness']:.1f} %",
+            f"percentile of log prior {result['percentile']:.1f}, where 50 is typical",
+        ))  # fmt: skip
+    if result.get("rms_contrast") is not None:
+        usual = result.get("natural_rms_contrast")
+        remark = f"90 % of natural stimuli: {number(usual[0])} to {number(usual[1])}" if usual else "0: a uniform field"
+        lines.append(("RMS contrast", number(result["rms_contrast"]), remark))
+    if result.get("feature_distance") is not None:
+        remark = "1: as near to natural stimuli as they are to one another"
+        lines.append(("feature distance", number(result["feature_distance"]), remark))
+    return lines
 
 
 def _map(numbers: Floats) -> Pixels:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -14,7 +14,8 @@ from PIL import Image
 
 from mango.analysis.evolution import evolution_gif
 from mango.analysis.figures import convergence_png
-from mango.analysis.findings import Findings, Shown, number, picture
+from mango.analysis.findings import Findings, Shown, naturalness_lines, number, picture
+from mango.analysis.pareto import naturalness_png
 
 LISTED = 10  # trials in the table
 
@@ -27,6 +28,7 @@ class Link:
         unit: its name.
         seed: of the search.
         best, natural: values; None where there is none.
+        percentile, naturalness: of the best, in percent; None without a log prior.
         evaluations: how many.
         page: where its own page lies, relative to this one.
     """
@@ -35,6 +37,8 @@ class Link:
     seed: int
     best: float | None
     natural: float | None
+    percentile: float | None
+    naturalness: float | None
     evaluations: int
     page: str
 
@@ -56,11 +60,6 @@ def report_html(
         command: that repeats the search.
         again: that continues it or writes the page anew.
     """
-    charts = {
-        (dark, narrow): _data(convergence_png(findings, dark=dark, narrow=narrow), "png")
-        for dark in (False, True)
-        for narrow in (False, True)
-    }
     return str(
         _templates()
         .get_template("report.html")
@@ -68,7 +67,8 @@ def report_html(
             findings=findings,
             verdict=verdict(findings),
             tiles=_tiles(findings, result),
-            charts=charts,
+            charts=_charts(convergence_png, findings),
+            fronts=_charts(naturalness_png, findings) if findings.plausibility is not None else {},
             evolution=_data(evolution_gif(findings), "gif") if findings.steps else "",
             listed=list(findings.found)[:LISTED],
             settings={name: _plain(value) for name, value in settings.items()},
@@ -92,7 +92,8 @@ def summary_html(title: str, overview: bytes, overview_dark: bytes, links: Seque
     """
     images = {"light": _data(overview, "png"), "dark": _data(overview_dark, "png")}
     template = _templates().get_template("summary.html")
-    return str(template.render(title=title, images=images, links=links, command=command))
+    natural = any(link.naturalness is not None for link in links)
+    return str(template.render(title=title, images=images, links=links, natural=natural, command=command))
 
 
 def verdict(findings: Findings) -> str:
@@ -120,10 +121,7 @@ def _tiles(findings: Findings, result: Mapping[str, Any]) -> list[tuple[str, str
         tiles.append(("natural maximum", number(nature.maximum), nature.source))
     if nature.p999 is not None:
         tiles.append(("natural, 99.9 %", number(nature.p999), "one natural stimulus in 1,000 gives more"))
-    if result.get("naturalness") is not None:
-        tiles.append(
-            ("naturalness", f"{result['naturalness']:.1f} %", "of the test codes are less likely than the best")
-        )
+    tiles += [(name, text, f"of the best; {remark}") for name, text, remark in naturalness_lines(result)]
     tiles.append(("evaluations", f"{result.get('evaluations', len(findings.values)):,}", "presentations, all told"))
     if result.get("seconds"):
         share = f"{result.get('seconds_optimizer', 0):.1f} s in the optimizer"
@@ -142,6 +140,12 @@ def _duration(seconds: float) -> str:
         return f"{seconds:.1f} s"
     minutes = round(seconds / 60)
     return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def _charts(draw: Callable[..., bytes], findings: Findings) -> dict[tuple[bool, bool], str]:
+    """By dark or not, narrow or not."""
+    shapes = [(dark, narrow) for dark in (False, True) for narrow in (False, True)]
+    return {(dark, narrow): _data(draw(findings, dark=dark, narrow=narrow), "png") for dark, narrow in shapes}
 
 
 def _plain(value: Any) -> str:

@@ -19,6 +19,8 @@ import typer
 from rich.console import Console
 from typer.core import TyperGroup
 
+from mango.cli import transfer
+from mango.cli.serve import serve
 from mango.errors import MangoError, OptionError, ReplayError, StudyError
 
 error_console = Console(stderr=True, highlight=False, emoji=False)  # in module:factory:LAYER is one
@@ -36,6 +38,8 @@ class _Group(TyperGroup):
 
 
 app = typer.Typer(cls=_Group, add_completion=False, pretty_exceptions_enable=False, no_args_is_help=True)
+transfer.register(app)
+app.command()(serve)
 
 
 class Table(StrEnum):
@@ -78,9 +82,11 @@ def search(
     workers: Annotated[int, typer.Option(help="Ray processes; 0 evaluates in this one.")] = 2,
     chunk: Annotated[int | None, typer.Option(help="Trials in one call of the target.  [default: its best]")] = None,
     repeats: Annotated[int, typer.Option(help="Presentations of each proposal, for targets with noise.")] = 1,
+    leaders: Annotated[float, typer.Option(help="Share of presentations that show the best again, under noise.")] = 0.0,
+    confirm: Annotated[int, typer.Option(help="Presentations kept for the final choice, under noise.")] = 0,
     chart: Annotated[str | None, typer.Option(help="Coordinates to search in, such as frequencies:64.")] = None,
     option: Annotated[list[str] | None, typer.Option(help="Of the optimizer, NAME=VALUE; may be repeated.")] = None,
-    weight: Annotated[float, typer.Option(help="Of the log prior in what the optimizer is told.")] = 0.0,
+    weight: Annotated[float, typer.Option(help="Of the penalty on codes outside 5-95 % of natural log priors.")] = 0.0,
     ordered: Annotated[bool, typer.Option(help="The same trials for any number of workers.")] = True,
     probes: Annotated[int, typer.Option(help="Natural codes to evaluate first.")] = 0,
     data: Annotated[Path | None, typer.Option(help="Folder of CIFAR-10 or other images to compare with.")] = None,
@@ -105,6 +111,8 @@ def search(
         workers=workers,
         chunk=chunk,
         repeats=repeats,
+        leaders=leaders,
+        confirm=confirm,
         chart=chart,
         options=_options(option or []),
         weight=weight,
@@ -182,17 +190,23 @@ def list_names(
 
 
 @app.command()
-def verify(folder: Folder, as_json: Json = False) -> None:
-    """Replay a search from its log and compare every proposal and the optimizer's state."""
-    from mango.search import verify
-
-    differences = verify(folder)
+def verify(
+    source: Annotated[
+        str, typer.Argument(metavar="DIR|FILE|URL", help="Folder of a search, SQLite file, or database URL.")
+    ],
+    study: Annotated[
+        str | None, typer.Option(help="Name of the study in a database.  [default: all of them]", show_default=False)
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Replay a search or the studies of a database from their log, and compare every proposal and the state."""
+    differences = transfer.differences(source, study)
     different = {place: difference for place, difference in differences.items() if difference is not None}
     if as_json:
         print(json.dumps({"same": not different, "differences": differences}))
     else:
         for place, difference in differences.items():
-            where = folder if place == "." else folder / place
+            where = source if place == "." else f"{source}/{place}"
             print(f"{where}: {difference or 'every proposal and the state are repeated exactly'}")
     if different:
         raise typer.Exit(1)

@@ -10,7 +10,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from mango.analysis.findings import number
+from mango.analysis.findings import naturalness_lines, number
 from mango.errors import WeightsError
 
 SPIKING = "snn-cifar10"
@@ -98,16 +98,29 @@ def _lines(found: Mapping[str, Any]) -> list[tuple[str, str]]:
     lines = []
     if found.get("best_value") is not None:
         ties = f", reached by {found['ties']:,} trials" if found.get("ties", 0) > 1 else ""
-        lines.append(("best", f"{number(found['best_value'])}  (trial {found['best_trial']}{ties})"))
+        recommended = _recommended(found)
+        lines += recommended
+        name = "highest trial" if recommended else "best"
+        lines.append((name, f"{number(found['best_value'])}  (trial {found['best_trial']}{ties})"))
     if found.get("natural_maximum") is not None:
         source = f"  ({found['natural_source']})" if found.get("natural_source") else ""
         lines.append(("natural maximum", f"{number(found['natural_maximum'])}{source}"))
-    if found.get("naturalness") is not None:
-        lines.append(("naturalness", f"{found['naturalness']:.1f} % of test codes are less likely"))
+    lines += [(name, f"{text}  ({remark})") for name, text, remark in naturalness_lines(found)]
     if "seconds" in found:
         lines.append(("evaluations", f"{found['evaluations']:,} in {found['seconds']:.1f} s"))
     lines += [(state, str(found[state])) for state in ("open", "lost", "failed") if found.get(state)]
     return lines
+
+
+def _recommended(found: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What to go on with, where noise makes that another than the highest trial, or confirmed it."""
+    trial, error = found.get("recommended_trial"), found.get("confirmed_error")
+    where = "never shown itself" if trial is None else f"trial {trial}"
+    if found.get("confirmed_value") is not None:
+        mean = number(found["confirmed_value"]) + ("" if error is None else f" \N{PLUS-MINUS SIGN} {number(error)}")
+        return [("recommended", f"{mean}  ({where}; mean of {found['confirmed_presentations']:,} fresh presentations)")]
+    differs = "recommended_code" in found and found["recommended_code"] != found["best_code"]
+    return [("recommended", f"{where}  (not confirmed by fresh presentations)")] if differs else []
 
 
 def _print_several(console: Console, found: Mapping[str, Any], folder: Path) -> None:

@@ -24,7 +24,9 @@ class Generator(Protocol):
     """Decodes codes of its space to stimuli.
 
     Optional methods: ``encode(stimuli) -> codes``, ``natural(n, rng) -> codes`` of natural stimuli,
-    ``log_prior(codes) -> (n,)`` in nats, ``naturalness(codes) -> (n,)`` percentiles of the log prior among test codes.
+    ``log_prior(codes) -> (n,)`` in nats. Optional beside a log prior: ``log_prior_quantiles``, ``(q,)`` ascending, of
+    the log prior among test codes at equally spaced shares from 0 to 1, by which `mango.naturalness` tells percentile
+    and naturalness; without them the log priors of natural codes serve.
     """
 
     @property

@@ -21,7 +21,11 @@ BATCH = 64  # images through the network at once
 
 
 class VQVAEGenerator:
-    """Codes are ``(n, 64)`` labels 0..511, row by row of the 8 x 8 map; stimuli are images ``(n, 3, 32, 32)``."""
+    """Codes are ``(n, 64)`` labels 0..511, row by row of the 8 x 8 map; stimuli are images ``(n, 3, 32, 32)``.
+
+    Attributes:
+        log_prior_quantiles: ``(1001,)`` of `log_prior` among the codes of the 10,000 test images, in nats.
+    """
 
     stimulus_shape = (3, 32, 32)
 
@@ -30,6 +34,7 @@ class VQVAEGenerator:
         assert isinstance(network, VQVAE)
         self._network = network
         self._nature = zoo.nature("vqvae-cifar10", folder)
+        self.log_prior_quantiles = self._nature["log_prior_quantiles"].astype(np.float64)
         book = network.quantizer.codebook.numpy()
         self.space = SearchSpace.codebook(64, len(book), embedding=book, layout=(8, 8))
 
@@ -73,11 +78,6 @@ class VQVAEGenerator:
         mixed = MIXTURE[0] * p_position + MIXTURE[1] * p_left + MIXTURE[2] * p_up
         total: NDArray[np.float64] = np.log(mixed).sum((1, 2))
         return total
-
-    def naturalness(self, codes: Codes) -> NDArray[np.float64]:
-        """Percentile ``(n,)`` of each code's log prior among those of the 10,000 test images; 50 is typical."""
-        quantiles = self._nature["log_prior_quantiles"].astype(np.float64)
-        return np.interp(self.log_prior(codes), quantiles, np.linspace(0, 100, len(quantiles)))
 
     @cached_property
     def _statistics(self) -> tuple[NDArray[np.float64], ...]:

@@ -4,12 +4,12 @@ On continuous axes quasi-Newton ascent where the target turns out to be smooth, 
 diagonal where axes are many and has all of a rough target's budget; on grids and labels mutation of the best found. On
 a code book laid out on a map, uniform and natural codes are looked at first; then CMA-ES in two charts, low spatial
 frequencies and principal components of natural codes, and mutation of the best found take turns; at last the chart that
-found more and mutation, which finishes what smooth coordinates cannot express. Every answer reaches all of them.
+found more and mutation, which finishes what smooth coordinates cannot express. Every answer reaches all of them. Under
+noise a chart has found what is expected of its best, see `leaders`.
 """
 
 from __future__ import annotations
 
-import math
 from typing import Any, ClassVar
 
 import numpy as np
@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 
 from mango.charts import Chart
 from mango.optimizers import uniform
-from mango.optimizers.base import Ids, Learned, Optimizer, State, merit
+from mango.optimizers.base import Ids, Learned, Optimizer, State, part_of
 from mango.optimizers.cma import CMA
 from mango.optimizers.evolution import Evolution
+from mango.optimizers.leaders import Leaders
 from mango.optimizers.natural import Natural
 from mango.optimizers.quasi_newton import QuasiNewton
 from mango.space import Codes, SearchSpace
@@ -53,7 +54,7 @@ class Auto(Optimizer):
             self._arms["mutation"] = Evolution(space, seed=seed + len(self._arms), **common)
             for name, probes in self._probes(chart).items():
                 self._arms[name] = probes(space, seed=seed + len(self._arms), **common)
-        self._peaks = {name: (-math.inf, -math.inf) for name in self._arms}  # best value and key of own trials
+        self._found = {name: Leaders(space.dim, space.dtype) for name in self._arms}  # of own trials
         self._owner: dict[int, tuple[str, int]] = {}  # open trial -> arm, its number there
 
     def _charts(self, chart: Chart | str | None) -> dict[str, Chart | str | None]:
@@ -86,7 +87,7 @@ class Auto(Optimizer):
         probes = [name for name in PROBERS if name in self._arms]
         budget = self.budget or BUDGET
         look = min(PROBES * len(probes), LOOK * budget)
-        leader = max(charts, key=lambda name: self._peaks[name])
+        leader = max(charts, key=lambda name: self._found[name].peak)
         turns = []
         for number in ids.tolist():
             if number < look:
@@ -131,13 +132,13 @@ class Auto(Optimizer):
         for name, arm in self._arms.items():
             own = np.array([owner == name for owner, _ in owners], np.bool_)
             numbers = np.array([number for owner, number in owners if owner == name], np.int64)
-            answers = map(merit, batch.values[own].tolist(), batch.keys[own].tolist())
-            self._peaks[name] = max([self._peaks[name], *answers])
+            self._found[name].note(batch.points[own], batch.values[own], batch.keys[own], batch.errors[own])
             arm.tell(numbers, batch.values[own], keys=batch.keys[own], errors=batch.errors[own])
             self._show(arm, batch, ~own)
 
     def _observe(self, batch: Learned) -> None:
-        for arm in self._arms.values():
+        for name, arm in self._arms.items():
+            self._found[name].refine(batch.points, batch.values, batch.keys, batch.errors)
             self._show(arm, batch, np.ones(len(batch.values), np.bool_))
 
     def _show(self, arm: Optimizer, batch: Learned, rows: NDArray[np.bool_]) -> None:
@@ -151,8 +152,8 @@ class Auto(Optimizer):
             "owner_arms": np.array([names.index(self._owner[i][0]) for i in open_ids], np.int64),
             "owner_numbers": np.array([self._owner[i][1] for i in open_ids], np.int64),
         }
-        state["peaks"] = np.array([self._peaks[name] for name in names])
         for name, arm in self._arms.items():
+            state |= {f"{name}.found.{key}": part for key, part in self._found[name].state().items()}
             state |= {f"{name}.{key}": part for key, part in arm.state_dict().items()}
         return state
 
@@ -161,8 +162,6 @@ class Auto(Optimizer):
         columns = (state[f"owner_{part}"] for part in ("ids", "arms", "numbers"))
         rows = zip(*(np.asarray(column, np.int64).tolist() for column in columns), strict=True)
         self._owner = {number: (names[arm], own) for number, arm, own in rows}
-        peaks = np.asarray(state["peaks"], np.float64).tolist()
-        self._peaks = {name: (value, key) for name, (value, key) in zip(names, peaks, strict=True)}
         for name, arm in self._arms.items():
-            prefix = f"{name}."
-            arm.load_state_dict({k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)})
+            self._found[name].restore(part_of(state, f"{name}.found."))
+            arm.load_state_dict(part_of(state, f"{name}."))

@@ -17,9 +17,12 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from mango.charts import Chart, make_chart
 from mango.errors import InputError, OptionError, StudyError, TellError
+from mango.optimizers.leaders import Leaders
+from mango.optimizers.ordering import Floats as Floats  # what every method imports from here
+from mango.optimizers.ordering import merit as merit
+from mango.optimizers.ordering import ranking as ranking
 from mango.space import Codes, SearchSpace
 
-Floats = NDArray[np.float64]
 Ids = NDArray[np.int64]
 State = dict[str, Any]  # flat: name -> array, whole number, float or string
 
@@ -113,7 +116,7 @@ class Optimizer(abc.ABC):
         # Trial -> point of the domain, code. Made anew from other points at once, a code may differ in its last bits.
         self._open: dict[int, tuple[NDArray[Any], Codes]] = {}
         self._told: dict[int, float] = {}
-        self._best: tuple[float, float, Codes] | None = None  # value, key, code
+        self._leaders = Leaders(space.dim, space.dtype)
 
     # -- what a study calls ----------------------------------------------------------------------------------------
 
@@ -162,13 +165,15 @@ class Optimizer(abc.ABC):
         rows = np.array(fresh)[np.argsort(numbers[fresh], kind="stable")]
         points, codes = map(np.stack, zip(*(self._open.pop(int(number)) for number in numbers[rows]), strict=True))
         self._told.update(seen)
-        self._note_best(codes, told[rows], key[rows])
+        self._leaders.note(codes, told[rows], key[rows], error[rows])
         self._learn(Learned(numbers[rows], points, told[rows], key[rows], error[rows]))
 
     def observe(
         self, codes: ArrayLike, values: ArrayLike, *, keys: ArrayLike | None = None, errors: ArrayLike | None = None
     ) -> None:
-        """Points it did not ask: other arms', enqueued, natural, refined by repeats. They may guide it.
+        """Points it did not ask: other arms', enqueued, natural. They may guide it.
+
+        A code told before that comes with an error was refined by repeats: value and error take the place of the old.
 
         Raises:
             CodeError: codes that do not fit the space.
@@ -178,19 +183,22 @@ class Optimizer(abc.ABC):
         _, told, key, error = self._checked(np.arange(len(checked)), values, keys, errors)
         if not len(checked):
             return
-        self._note_best(checked, told, key)
+        self._leaders.note(checked, told, key, error)
         points = checked if self.chart is None else self.chart.to_coordinates(checked)
         self._observe(Learned(np.full(len(checked), -1, np.int64), points, told, key, error))
 
     def recommend(self) -> Codes:
         """Its best guess ``(dim,)``; here the best point measured, the earlier one of equals.
 
+        Where errors were told, the best is best by what is expected of it, see `mango.optimizers.leaders`.
+
         Raises:
             StudyError: nothing was measured yet.
         """
-        if self._best is None:
+        best = self._leaders.best
+        if best is None:
             raise StudyError("nothing was measured yet, so there is nothing to recommend; tell at least one value")
-        return self._best[2].copy()
+        return best.code
 
     def state_dict(self) -> State:
         """Everything that decides what it asks next, as a flat dict of arrays, numbers and texts."""
@@ -206,9 +214,7 @@ class Optimizer(abc.ABC):
         }
         if self.chart is not None:
             state["open_codes"] = _rows([self._open[i][1] for i in open_ids], self.space)
-        if self._best is not None:
-            value, key, code = self._best
-            state |= {"best_value": value, "best_key": key, "best_code": code.copy()}
+        state |= {f"leaders.{name}": _own(part) for name, part in self._leaders.state().items()}
         return state | {f"method.{name}": _own(part) for name, part in self._state().items()}
 
     def load_state_dict(self, state: State) -> None:
@@ -220,11 +226,8 @@ class Optimizer(abc.ABC):
         self._open = dict(zip((int(i) for i in state["open_ids"]), zip(points, codes, strict=True), strict=True))
         values = (float(v) for v in state["told_values"])
         self._told = dict(zip((int(i) for i in state["told_ids"]), values, strict=True))
-        self._best = None
-        if "best_value" in state:
-            code = np.array(state["best_code"], self.space.dtype)
-            self._best = (float(state["best_value"]), float(state["best_key"]), code)
-        self._restore({k.removeprefix("method."): _own(v) for k, v in state.items() if k.startswith("method.")})
+        self._leaders.restore(part_of(state, "leaders."))
+        self._restore({name: _own(part) for name, part in part_of(state, "method.").items()})
 
     # -- what a method writes --------------------------------------------------------------------------------------
 
@@ -257,12 +260,6 @@ class Optimizer(abc.ABC):
 
     # -- private ---------------------------------------------------------------------------------------------------
 
-    def _note_best(self, codes: Codes, values: Floats, keys: Floats) -> None:
-        first = ranking(values, keys)[0]
-        value, key = float(values[first]), float(keys[first])
-        if not math.isnan(value) and (self._best is None or merit(value, key) > merit(*self._best[:2])):
-            self._best = (value, key, codes[first].copy())
-
     def _checked(
         self, ids: ArrayLike, values: ArrayLike, keys: ArrayLike | None, errors: ArrayLike | None
     ) -> tuple[Ids, Floats, Floats, Floats]:
@@ -282,18 +279,6 @@ class Optimizer(abc.ABC):
                 raise TellError(f"{name} of trial {where} is infinite; tell a finite number, or NaN where it was lost")
             columns.append(column)
         return numbers.astype(np.int64), columns[0], columns[1], columns[2]
-
-
-def ranking(values: Floats, keys: Floats | None = None) -> NDArray[np.intp]:
-    """Indices from best to worst: by value, equal values by key, equal keys by place; NaN comes last."""
-    order_keys = np.full(len(values), np.nan) if keys is None else keys
-    lowest = np.where(np.isnan(order_keys), -np.inf, order_keys)
-    return np.lexsort((-lowest, np.where(np.isnan(values), np.inf, -values)))
-
-
-def merit(value: float, key: float) -> tuple[float, float]:
-    """What orders two measured answers as `ranking` does: the value, then the key; a key beats none."""
-    return value, -math.inf if math.isnan(key) else key
 
 
 def rng_state(rng: np.random.Generator) -> NDArray[np.uint64]:
@@ -324,3 +309,8 @@ def _rows(points: list[NDArray[Any]], space: SearchSpace) -> Codes:
 def _own(part: Any) -> Any:
     """A state's part that shares no memory with anyone."""
     return np.array(part) if isinstance(part, np.ndarray) else part
+
+
+def part_of(state: State, prefix: str) -> State:
+    """The entries whose names begin with the prefix, without it."""
+    return {name.removeprefix(prefix): part for name, part in state.items() if name.startswith(prefix)}

@@ -45,7 +45,7 @@ import numpy as np
 
 from mango.charts import Chart
 from mango.errors import InputError, OptionError
-from mango.optimizers.base import Floats, Ids, Learned, Optimizer, State, merit, ranking
+from mango.optimizers.base import Floats, Ids, Learned, Optimizer, State, merit, part_of, ranking
 from mango.optimizers.bounds import Unbounded, nearest_image
 from mango.optimizers.cma_gaussian import Gaussian, Rates, raw_weights
 from mango.optimizers.cma_restart import Progress, Regimes
@@ -211,16 +211,12 @@ class CMA(Optimizer):
     def _restore(self, state: State) -> None:
         self._flat = int(state["flat"])
         self._peak = (float(state["peak"][0]), float(state["peak"][1]))
-        self._regimes.restore(_part(state, "regimes_"))
+        self._regimes.restore(part_of(state, "regimes_"))
         self._progress = Progress(self.domain.dim, self._regimes.popsize)
-        self._progress.restore(_part(state, "progress_"))
+        self._progress.restore(part_of(state, "progress_"))
         self._guest = None
         if "guest_point" in state:
             value, key = (float(part) for part in state["guest_merit"])
             self._guest = (state["guest_point"], value, key)
-        self._generation.restore(_part(state, "generation_"))
-        self._gaussian = Gaussian.restore(_part(state, "gaussian_"), diagonal=self._diagonal)
-
-
-def _part(state: State, prefix: str) -> State:
-    return {name.removeprefix(prefix): part for name, part in state.items() if name.startswith(prefix)}
+        self._generation.restore(part_of(state, "generation_"))
+        self._gaussian = Gaussian.restore(part_of(state, "gaussian_"), diagonal=self._diagonal)

@@ -15,7 +15,9 @@ Where labels lie on a map, every other child has a rectangle of it changed inste
 
 An answer is accepted where it is at least as good as the incumbent, by value, then key; of equals the later one, so
 that the search drifts over plateaus (silent neurons) instead of standing still. A foreign point is accepted where it is
-better. Until something was measured, natural codes are asked where they are given, draws from the prior otherwise.
+better. Under noise, where a lucky answer would stay for ever, the incumbent is the code of which most is expected (see
+`leaders`; not in a chart). Until something was measured, natural codes are asked where they are given, draws from the
+prior otherwise.
 """
 
 from __future__ import annotations
@@ -67,15 +69,27 @@ class Evolution(Optimizer):
         return children, origins
 
     def _learn(self, batch: Learned) -> None:
+        if self._follow():
+            return
         for point, value, key in zip(batch.points, batch.values.tolist(), batch.keys.tolist(), strict=True):
             if not math.isnan(value) and merit(value, key) >= self._merit:
                 self._parent, self._merit = point.copy(), merit(value, key)
 
     def _observe(self, batch: Learned) -> None:
+        if self._follow():
+            return
         first = ranking(batch.values, batch.keys)[0]
         value, key = float(batch.values[first]), float(batch.keys[first])
         if not math.isnan(value) and merit(value, key) > self._merit:
             self._parent, self._merit = batch.points[first].copy(), merit(value, key)
+
+    def _follow(self) -> bool:
+        """Under noise makes the code of which most is expected the parent; in a chart it has no exact place."""
+        best = self._leaders.best
+        if best is None or not self._leaders.noisy or self.chart is not None:
+            return False
+        self._parent, self._merit = best.code, merit(best.expected, best.key)
+        return True
 
     def _mutate(self, child: NDArray[Any]) -> None:
         """Changes some axes of ``(dim,)`` in place."""

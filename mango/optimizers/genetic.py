@@ -13,9 +13,9 @@ grid point or label by another one, uniformly.
 Ours: the conserved keep their answers and are not shown again, so that a generation is 30 children. Children are made
 from the population as it is when asked, any number of them; a generation closes once `population` less `conserved`
 answers are in. The new population is the best of the old ones and these, as many as are conserved, and the best others
-of these. Late answers, and foreign points, are simply further individuals; lost ones are none. Where all values are
-equal, keys take their place. The first generation consists of natural codes where they are given, of draws from the
-prior otherwise.
+of these. Late answers, and foreign points, are simply further individuals; lost ones are none; one that is refined by
+repeats takes its newest value. Where all values are equal, keys take their place. The first generation consists of
+natural codes where they are given, of draws from the prior otherwise.
 """
 
 from __future__ import annotations
@@ -85,7 +85,14 @@ class Genetic(Optimizer):
         self._waiting = Learned.empty(self.domain.dim, self.domain.dtype)
 
     def _observe(self, batch: Learned) -> None:
-        self._learn(batch)
+        fresh = np.ones(len(batch.values), np.bool_)
+        for group in (self._population, self._waiting):
+            for row in np.flatnonzero(~np.isnan(batch.errors) & ~np.isnan(batch.values)):
+                same = (group.points == batch.points[row]).all(1)
+                group.values[same], group.keys[same] = batch.values[row], batch.keys[row]
+                group.errors[same] = batch.errors[row]
+                fresh[row] &= not same.any()
+        self._learn(batch.only(fresh))
 
     def _fitness(self) -> Floats:
         """Probability ``(population,)`` of each to become a parent."""

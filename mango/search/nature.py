@@ -76,7 +76,11 @@ def compare(
             values, keys = _shown(settings, own, codes, report)
         best = ranking(values, keys)[:SHOWN]
         shown = [Shown(gallery.decode(codes[[i]])[0], values[i], gallery.names[i]) for i in best]
-        return _nature(shown, "natural images", values, f"{len(codes):,} natural images", {})
+        some = np.unique(np.linspace(0, len(codes) - 1, min(RECONSTRUCTED, len(codes))).astype(int))
+        encode = getattr(generator, "encode", None)
+        encoded = None if encode is None else encode(gallery.decode(codes[some]))
+        pairs = _pairs(generator, values[some], encoded)
+        return _nature(shown, "natural images", values, f"{len(codes):,} natural images", {}, pairs)
     if not hasattr(generator, "natural"):
         return Nature(maximum=known.get("natural_maximum"), p999=known.get("natural_p999"))
     codes = generator.natural(RECONSTRUCTED, np.random.default_rng(REFERENCE))
@@ -85,7 +89,7 @@ def compare(
     stimuli = generator.decode(codes[best])
     shown = [Shown(stimulus, values[i], f"natural code {i}") for stimulus, i in zip(stimuli, best, strict=True)]
     source = "10,000 test images" if known else f"{len(codes):,} reconstructed natural images"
-    return _nature(shown, "reconstructed natural images", values, source, known)
+    return _nature(shown, "reconstructed natural images", values, source, known, _pairs(generator, values, codes))
 
 
 @lru_cache(1)
@@ -111,9 +115,25 @@ def _shown(settings: Settings, evaluator: Evaluator, codes: NDArray[Any], report
     return np.array([result.value for result in results]), np.array([result.key for result in results])
 
 
-def _nature(shown: list[Shown], kind: str, values: Floats, source: str, known: dict[str, float]) -> Nature:
+def _pairs(generator: Any, values: Floats, codes: NDArray[Any] | None) -> dict[str, Floats]:
+    """Values and log priors of natural stimuli beside one another, where the generator has log priors."""
+    if codes is None or not hasattr(generator, "log_prior"):
+        return {}
+    return {"values": values, "log_priors": np.asarray(generator.log_prior(codes), np.float64)}
+
+
+def _nature(
+    shown: list[Shown],
+    kind: str,
+    values: Floats,
+    source: str,
+    known: dict[str, float],
+    pairs: dict[str, Floats],
+) -> Nature:
     shown = [item for item in shown if not np.isnan(item.value)] if differing(values) else []  # else none is best
     measured = values[~np.isnan(values)]
     if known or not len(measured):
-        return Nature(shown, kind, known.get("natural_maximum"), known.get("natural_p999"), source if known else "")
-    return Nature(shown, kind, float(measured.max()), float(np.quantile(measured, 0.999)), source)
+        return Nature(
+            shown, kind, known.get("natural_maximum"), known.get("natural_p999"), source if known else "", **pairs
+        )
+    return Nature(shown, kind, float(measured.max()), float(np.quantile(measured, 0.999)), source, **pairs)

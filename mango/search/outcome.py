@@ -13,10 +13,13 @@ import numpy as np
 
 from mango.analysis.evolution import evolution_gif
 from mango.analysis.figures import best_png, convergence_png
-from mango.analysis.findings import Findings, Floats, Nature, Shown, differing, number
+from mango.analysis.findings import Findings, Floats, Nature, Plausibility, Shown, differing, number
+from mango.analysis.pareto import naturalness_png
 from mango.analysis.report import LISTED, report_html, verdict
+from mango.naturalness import naturalness
 from mango.optimizers.base import ranking
 from mango.search.folder import CONFIG, RESULT, RunFolder
+from mango.search.plausibility import judge, told
 from mango.search.settings import Settings
 from mango.study import Study
 from mango.trial import TrialRecord, TrialState
@@ -27,13 +30,15 @@ PACKAGES = ("mango-neuro", "numpy", "torch", "snntorch", "ray", "numba", "cma", 
 def leave(folder: RunFolder, settings: Settings, study: Study, generator: Any, target: Any, nature: Nature) -> Findings:
     """Writes every file but the database and ``config.json``; ``result.json`` comes last."""
     records = study.trials()
-    findings = find(settings, records, generator, target, nature)
-    result = _result(folder, settings, study, records, generator, findings)
+    findings = find(settings, study, records, generator, target, nature)
+    result = _result(folder, settings, study, records, findings)
     kept = folder.read(CONFIG)
-    folder.write("trials.parquet", _parquet(records))
+    folder.write("trials.parquet", _parquet(records, findings.plausibility))
     folder.write("best.png", best_png(findings))
     folder.write("convergence.png", convergence_png(findings))
     folder.write("evolution.gif", evolution_gif(findings))
+    if findings.plausibility is not None:
+        folder.write("naturalness.png", naturalness_png(findings))
     page = report_html(
         findings,
         result=result,
@@ -46,21 +51,27 @@ def leave(folder: RunFolder, settings: Settings, study: Study, generator: Any, t
     return findings
 
 
-def find(settings: Settings, records: Sequence[TrialRecord], generator: Any, target: Any, nature: Nature) -> Findings:
+def find(
+    settings: Settings, study: Study, records: Sequence[TrialRecord], generator: Any, target: Any, nature: Nature
+) -> Findings:
     """What the trials amount to; no stimulus is best where no value ever differed."""
     values = np.array([record.value if record.state is TrialState.DONE else np.nan for record in records])
     keys = np.array([record.key for record in records])
     responded = differing(values)
-    steps = _steps(values, keys) if responded else []
+    heard = np.where(np.isnan(values), np.nan, study.objective(records))
+    steps = _steps(heard, keys) if responded else []
+    natural = study.configuration.natural
     return Findings(
         unit=str(getattr(target, "name", settings.target)),
         values=values,
-        found=_best(records, values, keys, generator) if responded else [],
+        found=_best(records, heard, keys, generator) if responded else [],
         steps=steps,
         stimuli=list(generator.decode(np.stack([records[i].code for i in steps]))) if steps else [],
         nature=nature,
         quantity=str(getattr(target, "quantity", "response")),
         repeats=settings.repeats,
+        weight=settings.weight,
+        plausibility=judge(records, values, steps[-1], generator, natural, nature) if responded else None,
     )
 
 
@@ -80,24 +91,21 @@ def _result(
     settings: Settings,
     study: Study,
     records: Sequence[TrialRecord],
-    generator: Any,
     findings: Findings,
 ) -> dict[str, Any]:
     best = study.best() if findings.responded else None
-    naturalness = None
-    if best is not None and hasattr(generator, "naturalness"):
-        naturalness = float(generator.naturalness(best.code[None])[0])
     return {
         "unit": findings.unit,
         "best_value": None if best is None else best.value,
         "best_trial": None if best is None else best.number,
         "best_code": None if best is None else best.code.tolist(),
+        **_recommended(study, best),
         "evaluations": study.counts()["presentations"],
         "ties": study.ties() if best is not None else 0,
         "natural_maximum": findings.nature.maximum,
         "natural_p999": findings.nature.p999,
         "natural_source": findings.nature.source or None,
-        "naturalness": naturalness,
+        **told(findings.plausibility, findings.values),
         "responded": findings.responded,
         "verdict": verdict(findings),
         "seed": settings.seed,
@@ -105,6 +113,24 @@ def _result(
         "seconds_target": math.fsum(r.seconds for r in records if not math.isnan(r.seconds)),
         "seconds_optimizer": study.optimizer_seconds,
         "versions": versions(),
+    }
+
+
+def _recommended(study: Study, best: TrialRecord | None) -> dict[str, Any]:
+    """What to go on with, and its mean over fresh presentations where they chose it.
+
+    Where codes are shown once it is the best; otherwise the best may be no more than the luckiest of all trials.
+    """
+    code, chosen = (None if best is None else best.code), None
+    if best is not None and study.configuration.noisy:
+        code, chosen = study.recommend(), study.confirmed()
+    showing = (r.number for r in study.trials() if code is not None and np.array_equal(r.code, code))
+    return {
+        "recommended_trial": next(showing, None),
+        "recommended_code": None if code is None else code.tolist(),
+        "confirmed_value": None if chosen is None else chosen.value,
+        "confirmed_error": None if chosen is None or math.isnan(chosen.error) else chosen.error,
+        "confirmed_presentations": 0 if chosen is None else chosen.presentations,
     }
 
 
@@ -118,19 +144,19 @@ def _wall(sessions: Sequence[float], records: Sequence[TrialRecord]) -> float:
     return total
 
 
-def _steps(values: Floats, keys: Floats) -> list[int]:
-    """The trials at which the best so far improved, equal values by key."""
+def _steps(heard: Floats, keys: Floats) -> list[int]:
+    """The trials at which the best so far improved, equal ones by key."""
     steps: list[int] = []
-    for i in np.flatnonzero(~np.isnan(values)).tolist():
-        if not steps or ranking(values[[steps[-1], i]], keys[[steps[-1], i]])[0] == 1:
+    for i in np.flatnonzero(~np.isnan(heard)).tolist():
+        if not steps or ranking(heard[[steps[-1], i]], keys[[steps[-1], i]])[0] == 1:
             steps.append(i)
     return steps
 
 
-def _best(records: Sequence[TrialRecord], values: Floats, keys: Floats, generator: Any) -> list[Shown]:
+def _best(records: Sequence[TrialRecord], heard: Floats, keys: Floats, generator: Any) -> list[Shown]:
     """The best stimuli, each once, best first."""
     found: dict[bytes, Shown] = {}
-    order = [records[i] for i in ranking(values, keys) if not math.isnan(values[i])]
+    order = [records[i] for i in ranking(heard, keys) if not math.isnan(heard[i])]
     for first in range(0, len(order), LISTED):
         some = order[first : first + LISTED]
         for record, stimulus in zip(some, generator.decode(np.stack([r.code for r in some])), strict=True):
@@ -153,7 +179,7 @@ def _details(record: TrialRecord) -> dict[str, str]:
     return details
 
 
-def _parquet(records: Sequence[TrialRecord]) -> bytes:
+def _parquet(records: Sequence[TrialRecord], plausibility: Plausibility | None) -> bytes:
     import pyarrow as pa
     from pyarrow import parquet
 
@@ -163,6 +189,7 @@ def _parquet(records: Sequence[TrialRecord]) -> bytes:
     def numbers(given: list[float]) -> list[float | None]:
         return [None if math.isnan(v) else v for v in given]
 
+    percentiles = np.full(len(records), np.nan) if plausibility is None else plausibility.percentiles
     time = pa.timestamp("us", tz="UTC")
     whole = not records or records[0].code.dtype.kind == "i"
     columns = {
@@ -175,6 +202,9 @@ def _parquet(records: Sequence[TrialRecord]) -> bytes:
         "asked_at": pa.array(stamps([r.asked_at for r in records]), time),
         "told_at": pa.array(stamps([r.told_at for r in records]), time),
         "seconds": pa.array(numbers([r.seconds for r in records]), pa.float64()),
+        "log_prior": pa.array(numbers([r.log_prior for r in records]), pa.float64()),
+        "percentile": pa.array(numbers(percentiles.tolist()), pa.float64()),
+        "naturalness": pa.array(numbers(naturalness(percentiles).tolist()), pa.float64()),
     }
     buffer = io.BytesIO()
     parquet.write_table(pa.table(columns), buffer)

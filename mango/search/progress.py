@@ -26,7 +26,7 @@ class Progress:
         unit: that is searched.
         stage: ``"starting"``, ``"searching"``, ``"showing natural stimuli"`` or ``"writing"``.
         done, total: presentations, or natural stimuli.
-        best: value so far; None before the first.
+        best: value of the best so far; None before the first.
         rate: presentations per second; None before the first.
         workers: says what each does, whenever it is called and by whichever thread.
         seconds_left: of this stage, as far as the rate tells.
@@ -61,17 +61,20 @@ class Rate:
         self._repeats = study.configuration.repeats
         self._total = study.configuration.trials * self._repeats
         self._before = self._done = (counts["asked"] - counts["open"]) * self._repeats
-        self._best = -math.inf if best is None else best.value
+        self._best = None if best is None else best.value
+        self._heard = -math.inf if best is None else float(study.objective([best])[0])
         self._start = time.monotonic()
         self._tell(None)
 
-    def __call__(self, study: Any, results: Sequence[Result]) -> None:  # noqa: ARG002 (a callback's signature)
+    def __call__(self, study: Any, results: Sequence[Result]) -> None:
         """After each tell."""
         self._done += len(results) * self._repeats
-        measured = (result.value for result in results if result.status is TrialState.DONE)
-        self._best = max([self._best, *measured])
+        trials = study.trials()
+        measured = [trials[result.number] for result in results if result.status is TrialState.DONE]
+        for record, heard in zip(measured, study.objective(measured), strict=True):
+            if heard > self._heard:
+                self._best, self._heard = record.value, heard
         self._tell((self._done - self._before) / max(time.monotonic() - self._start, 1e-9))
 
     def _tell(self, rate: float | None) -> None:
-        best = None if self._best == -math.inf else self._best
-        self._listener(Progress(self._unit, "searching", self._done, self._total, best, rate, self._workers))
+        self._listener(Progress(self._unit, "searching", self._done, self._total, self._best, rate, self._workers))

@@ -216,6 +216,8 @@ def _new_study(folder: RunFolder, settings: Settings, generator: Any, command: s
         options=settings.options,
         weight=settings.weight,
         ordered=settings.ordered,
+        leaders=settings.leaders,
+        confirm=settings.confirm,
         storage=folder.storage,
         meta={"settings": settings.to_json(), "command": command, "created": _now()},
     )

@@ -22,7 +22,7 @@ class Settings:
 
     Attributes:
         generator, target: their names.
-        optimizer, budget, batch, seed, repeats, chart, options, weight, ordered: see `mango.Study`.
+        optimizer, budget, batch, seed, repeats, chart, options, weight, ordered, leaders, confirm: see `mango.Study`.
         workers: Ray processes; 0 evaluates in this process.
         probes: natural codes that are evaluated first; they count towards the budget.
         data: folder of images to compare with, see `mango.datasets`; made absolute.
@@ -54,17 +54,23 @@ class Settings:
     ray_address: str | None = None
     chunk: int | None = None
     gpus: float = 0.0
+    leaders: float = 0.0
+    confirm: int = 0
 
     def __post_init__(self) -> None:
-        lowest = {"budget": 1, "batch": 1, "chunk": 1, "repeats": 1, "seed": 0, "workers": 0, "probes": 0}
+        lowest = {"budget": 1, "batch": 1, "chunk": 1, "repeats": 1, "seed": 0, "workers": 0}
+        lowest |= {"probes": 0, "confirm": 0}
         for name, least in lowest.items():
             value = getattr(self, name)
             if (name, value) != ("chunk", None) and (type(value) is not int or value < least):
                 raise OptionError(f"{name} must be a whole number >= {least}; got {value!r}")
-        if self.probes * self.repeats > self.budget:
+        if self.probes * self.repeats > self.budget - self.confirm:
+            kept = f", of which {self.confirm} are kept to confirm the final choice" if self.confirm else ""
             raise OptionError(
-                f"{self.probes} probes of {self.repeats} presentations each do not fit a budget of {self.budget}"
+                f"{self.probes} probes of {self.repeats} presentations each do not fit a budget of {self.budget}{kept}"
             )
+        if not 0 <= self.leaders < 1:
+            raise OptionError(f"leaders must be a share of the presentations, 0 <= leaders < 1; got {self.leaders!r}")
         if self.time_limit is not None and not (math.isfinite(self.time_limit) and self.time_limit > 0):
             raise OptionError(f"time_limit must be a number of seconds > 0; got {self.time_limit!r}")
         if not self.workers and self.time_limit is not None:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from mango.configuration import Configuration
 from mango.errors import StorageError
 from mango.search.folder import CONFIG, RESULT, RunFolder
 from mango.storage import Store
@@ -46,7 +51,7 @@ def _one(folder: RunFolder, waiting: dict[str, Any] | None = None) -> dict[str, 
         store.close()
     states = Counter(row["state"] for row in rows)
     measured = [row for row in rows if row["value"] is not None]
-    best = max(measured, key=lambda row: (row["value"], row["key"] or 0.0, -row["number"]), default=None)
+    best = _best(Configuration.load(store.config, store.arrays), measured) if measured else None
     return {
         "finished": False,
         "unit": store.meta.get("settings", {}).get("target"),
@@ -56,3 +61,11 @@ def _one(folder: RunFolder, waiting: dict[str, Any] | None = None) -> dict[str, 
         "budget": store.config["budget"],
         **{state: states[state] for state in ("open", "done", "lost", "failed")},
     }
+
+
+def _best(configuration: Configuration, rows: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """The row that `mango.Study.best` would give; every row has a value."""
+    columns = [np.array([row[name] for row in rows], np.float64) for name in ("value", "log_prior")]
+    heard = configuration.objective(*columns)
+    keys = [-math.inf if row["key"] is None else row["key"] for row in rows]
+    return rows[max(range(len(rows)), key=lambda i: (heard[i], keys[i], -rows[i]["number"]))]

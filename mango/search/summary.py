@@ -46,6 +46,8 @@ def summarise(
             settings.seed,
             results[place]["best_value"],
             results[place]["natural_maximum"],
+            results[place]["percentile"],
+            results[place]["naturalness"],
             results[place]["evaluations"],
             f"{place}/report.html",
         )

@@ -1,81 +1,86 @@
-"""One study's rows in a database: appended whole or not at all, read back in order.
+"""One study's rows in a database: appended whole or not at all, by the one process that owns the study.
 
-SQLite runs in WAL mode with synchronous=FULL, so that a committed row survives a killed process and a power cut; one
-connection serves the process, and an operating-system lock beside the file keeps other processes off the study.
+SQLite runs in WAL mode with synchronous=FULL and PostgreSQL with synchronous_commit, so that a committed row survives a
+killed process and a power cut. `mango.storage.ownership` says who may write.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import IntegrityError
 
 from mango.errors import StorageError, StudyExists
-from mango.storage import database
-from mango.storage.packing import pack, unpack
-from mango.storage.tables import FORMAT, events, metadata, presentations, snapshots, studies, trials
+from mango.storage.database import Database
+from mango.storage.ownership import Ownership
+from mango.storage.packing import pack
+from mango.storage.reading import Reader
+from mango.storage.rows import (
+    Event,
+    Extra,
+    Showing,
+    columns,
+    digest,
+    event_columns,
+    places,
+    response_columns,
+    study_columns,
+    trial_columns,
+)
+from mango.storage.tables import (
+    FORMAT,
+    answers,
+    events,
+    leases,
+    metadata,
+    presentations,
+    references,
+    responses,
+    snapshots,
+    standings,
+    studies,
+    trials,
+)
 from mango.trial import TrialRecord
 
 KEPT_SNAPSHOTS = 3  # so that a damaged one has a sound one before it
 
-
-@dataclass(frozen=True)
-class Event:
-    """One row of the log.
-
-    Attributes:
-        sequence: 0, 1, 2, ... without a gap.
-        kind: ``ask``, ``tell``, ``enqueue`` or ``restart``.
-        at: seconds since 1970.
-        payload: JSON-able: what came in, and what went out.
-        arrays: the same, in arrays.
-        seconds: spent inside the optimizer.
-    """
-
-    sequence: int
-    kind: str
-    at: float
-    payload: dict[str, Any]
-    arrays: dict[str, Any] = field(default_factory=dict)
-    seconds: float = 0.0
+# Statements are made once: to make one takes longer than to execute it. They name one row each: given many numbers,
+# PostgreSQL reads the whole study where it has not analysed the table yet.
+_CHANGE = sa.update(trials).where(trials.c.study_id == sa.bindparam("of"), trials.c.number == sa.bindparam("which"))
+_END = (
+    sa.update(leases)
+    .where(leases.c.study_id == sa.bindparam("of"), leases.c.number == sa.bindparam("which"))
+    .values(until=None)
+)
 
 
-@dataclass(frozen=True, slots=True)
-class Showing:
-    """One answer of one repeat, for the table of presentations; ``late`` where another attempt had closed the trial."""
-
-    number: int
-    attempt: int
-    repeat: int
-    value: float
-    key: float
-    late: bool
-
-
-class Store:
+class Store(Reader):
     """One study in a database, owned by this process unless it is only read.
 
-    Made by `create` or `open`. ``config`` and ``meta`` are what `create` was given; ``arrays`` too.
+    Made by `create` or `open`, from the URL of a database or from a `Database` that many stores share; the latter is
+    left open.
     """
 
-    def __init__(self, connection: database.Connected, row: sa.Row[Any]) -> None:
-        self._connected = connection
-        self._engine = connection.engine
-        self._id: int = row.id
-        self.name: str = row.name
-        self.config: dict[str, Any] = json.loads(row.config)
-        self.meta: dict[str, Any] = json.loads(row.meta)
-        self.arrays = unpack(row.arrays)
+    def __init__(self, database: Database, row: sa.Row[Any], ownership: Ownership | None, *, shared: bool) -> None:
+        super().__init__(database, row)
+        self._ownership = ownership
+        self._shared = shared
 
     @classmethod
     def create(
-        cls, url: str, name: str, config: Mapping[str, Any], meta: Mapping[str, Any], arrays: Mapping[str, Any]
+        cls,
+        storage: str | Database,
+        name: str,
+        config: Mapping[str, Any],
+        meta: Mapping[str, Any],
+        arrays: Mapping[str, Any],
     ) -> Store:
         """A new study of that name.
 
@@ -84,70 +89,62 @@ class Store:
             StudyLocked: another process owns it.
             StorageError: the database cannot be written.
         """
-        texts, packed = (json.dumps(config), json.dumps(meta)), pack(arrays)
-        row = {
-            "name": name,
-            "format": FORMAT,
-            "created_at": time.time(),
-            "config": texts[0],
-            "meta": texts[1],
-            "arrays": packed,
-            "digest": _digest(*texts, packed),
-        }
-        connected = database.connect(url, name, create=True, own=True)
-        try:
-            with connected.errors(), connected.engine.begin() as connection:
-                metadata.create_all(connection)
-                if connection.execute(sa.select(studies.c.id).where(studies.c.name == name)).first():
-                    raise StudyExists(
-                        f"{connected.where} already holds a study {name!r}; resume it, or choose another place or name"
-                    )
-                connection.execute(sa.insert(studies), row)
-            return cls._found(connected, name)
-        except BaseException:
-            connected.close()
-            raise
+        row = study_columns(name, time.time(), config, meta, arrays)
+        with _opened(storage, write=True) as database:
+            lock = database.lock(name, create=True)
+            ownership: Ownership = lock
+            try:
+                database.prepare(create=True)
+                with database.writing() as connection:
+                    study = insert_study(connection, database.where, row)
+                    ownership = database.own(connection, study, name, lock)
+                ownership.hold()
+                return cls(database, _found(database, name), ownership, shared=database is storage)
+            except BaseException:
+                ownership.release()
+                raise
 
     @classmethod
-    def open(cls, url: str, name: str, *, own: bool = True) -> Store:
+    def open(cls, storage: str | Database, name: str, *, own: bool = True) -> Store:
         """An existing study; ``own=False`` only reads, beside whoever owns it.
+
+        A database that is opened for it is first read as a whole for damage; see `Database.check`.
 
         Raises:
             StudyLocked: another process owns it.
             StorageError: no such study, or the database is damaged.
         """
-        connected = database.connect(url, name, create=False, own=own)
-        try:
-            connected.check()
-            return cls._found(connected, name)
-        except BaseException:
-            connected.close()
-            raise
-
-    @classmethod
-    def _found(cls, connected: database.Connected, name: str) -> Store:
-        with connected.errors(), connected.engine.connect() as connection:
-            if not sa.inspect(connection).has_table(studies.name):
-                raise StorageError(f"{connected.where} holds no study; it is empty or was not written by mango")
-            row = connection.execute(sa.select(studies).where(studies.c.name == name)).first()
-            names = (
-                connection.execute(sa.select(studies.c.name).order_by(studies.c.id)).scalars().all()
-                if row is None
-                else []
-            )
-        if row is None:
-            raise StorageError(f"{connected.where} holds no study {name!r}; it holds: {', '.join(names) or 'none'}")
-        if row.format > FORMAT:
-            raise StorageError(f"{connected.where} was written by a newer mango (format {row.format}); update mango")
-        if row.digest != _digest(row.config, row.meta, row.arrays):
-            raise StorageError(f"{connected.where} is damaged: the configuration of {name!r} was altered")
-        return cls(connected, row)
+        with _opened(storage, write=own) as database:
+            lock = database.lock(name, create=False) if own else None
+            ownership: Ownership | None = lock
+            try:
+                if database is not storage:
+                    database.check()
+                row = _found(database, name)
+                if lock is not None:
+                    with database.writing() as connection:
+                        ownership = database.own(connection, row.id, name, lock)
+                    ownership.hold()
+                return cls(database, row, ownership, shared=database is storage)
+            except BaseException:
+                if ownership is not None:
+                    ownership.release()
+                raise
 
     def close(self) -> None:
-        """Closes the database and lets other processes have the study; closing twice is nothing."""
-        self._connected.close()
+        """Closes the database, unless others share it, and lets other processes have the study; twice is nothing."""
+        if not self._shared:
+            self.database.close()
+        if self._ownership is not None:
+            self._ownership.release()
+            self._ownership = None
 
-    # -- events ----------------------------------------------------------------------------------------------------
+    @property
+    def lost(self) -> bool:
+        """Whether another process is known to have taken the study over; then it must be opened again."""
+        return self._ownership is not None and self._ownership.lost
+
+    # -- writing ---------------------------------------------------------------------------------------------------
 
     def append(
         self,
@@ -156,123 +153,166 @@ class Store:
         asked: Sequence[TrialRecord] = (),
         changed: Sequence[TrialRecord] = (),
         showings: Sequence[Showing] = (),
+        extra: Extra | None = None,
     ) -> None:
         """Commits one event and what it changes in the tables, all or nothing.
 
+        Args:
+            event: the next of the log.
+            asked: trials that it made, by number; enqueued ones, whose codes its arrays do not hold, come first.
+            changed: trials as it left them.
+            showings: answers that it brought.
+            extra: what a service keeps with it.
+
         Raises:
+            StudyLocked: another process has taken the study over.
             StorageError: it could not be committed.
         """
-        payload, arrays = json.dumps(event.payload), pack(event.arrays) if event.arrays else None
-        row = {
-            "study_id": self._id,
-            "sequence": event.sequence,
-            "kind": event.kind,
-            "at": event.at,
-            "seconds": event.seconds,
-            "payload": payload,
-            "arrays": arrays,
-            "digest": _digest(event.kind, payload, arrays),
-        }
+        logged = event_columns(event)  # packed before other writers are kept waiting
         with self._writing() as connection:
-            connection.execute(sa.insert(events), row)
+            self._insert(connection, events, [logged])
             if asked:
-                new = [{"number": r.number, "sequence": event.sequence, **self._columns(r)} for r in asked]
-                connection.execute(sa.insert(trials), new)
-            if changed:
-                which = (trials.c.study_id == self._id) & (trials.c.number == sa.bindparam("which"))
-                connection.execute(
-                    sa.update(trials).where(which), [{"which": r.number, **self._columns(r)} for r in changed]
+                where = places(asked, len(event.arrays.get("codes", ())))
+                new = (
+                    {"number": record.number, **trial_columns(record), **place}
+                    for record, place in zip(asked, where, strict=True)
                 )
+                self._insert(connection, trials, [{"sequence": event.sequence, **row} for row in new])
+            if changed:
+                left = [{"of": self.id, "which": record.number, **trial_columns(record)} for record in changed]
+                connection.execute(_CHANGE, left)
             if showings:
-                connection.execute(sa.insert(presentations), [self._showing(s, event.sequence) for s in showings])
+                self._insert(connection, presentations, [{"sequence": event.sequence, **columns(s)} for s in showings])
+            if extra is not None:
+                self._record(connection, extra)
 
-    def events(self, first: int = 0) -> Iterator[Event]:
-        """The log from sequence ``first`` on, in order.
+    def record(self, extra: Extra) -> None:
+        """Commits what belongs to no event: a lease that runs longer, a pause, showings of references.
 
         Raises:
-            StorageError: a row is missing or damaged.
+            StudyLocked: another process has taken the study over.
+            StorageError: it could not be committed.
         """
-        query = sa.select(events).where(events.c.study_id == self._id, events.c.sequence >= first)
-        with self._connected.errors(), self._engine.connect() as connection:
-            for expected, row in enumerate(connection.execute(query.order_by(events.c.sequence)), first):
-                if row.sequence != expected or row.digest != _digest(row.kind, row.payload, row.arrays):
-                    raise StorageError(
-                        f"{self._connected.where} is damaged: event {expected} is missing or was altered"
-                    )
-                arrays = unpack(row.arrays) if row.arrays else {}
-                yield Event(row.sequence, row.kind, row.at, json.loads(row.payload), arrays, row.seconds)
-
-    def trial_rows(self) -> list[dict[str, Any]]:
-        """The table of trials, by number."""
-        query = sa.select(trials).where(trials.c.study_id == self._id).order_by(trials.c.number)
-        with self._connected.errors(), self._engine.connect() as connection:
-            return [dict(row) for row in connection.execute(query).mappings()]
-
-    # -- snapshots -------------------------------------------------------------------------------------------------
+        with self._writing() as connection:
+            self._record(connection, extra)
 
     def save_snapshot(self, sequence: int, state: Mapping[str, Any]) -> None:
         """Keeps the optimizer's state after event ``sequence``, and only the last few of such.
 
         Raises:
+            StudyLocked: another process has taken the study over.
             StorageError: it could not be committed.
         """
         blob = pack(state)
-        row = {"study_id": self._id, "sequence": sequence, "state": blob, "digest": hashlib.sha256(blob).hexdigest()}
-        mine = snapshots.c.study_id == self._id
+        mine = snapshots.c.study_id == self.id
         with self._writing() as connection:
             connection.execute(sa.delete(snapshots).where(mine, snapshots.c.sequence == sequence))
-            connection.execute(sa.insert(snapshots), row)
+            self._insert(connection, snapshots, [{"sequence": sequence, "state": blob, "digest": digest(blob)}])
             newest = sa.select(snapshots.c.sequence).where(mine).order_by(snapshots.c.sequence.desc())
             kept = connection.execute(newest.limit(KEPT_SNAPSHOTS)).scalars().all()
             connection.execute(sa.delete(snapshots).where(mine, snapshots.c.sequence < kept[-1]))
 
-    def snapshots(self) -> list[tuple[int, dict[str, Any]]]:
-        """Sequences and states of the sound snapshots, the newest first; damaged ones are passed over."""
-        query = sa.select(snapshots).where(snapshots.c.study_id == self._id).order_by(snapshots.c.sequence.desc())
-        with self._connected.errors(), self._engine.connect() as connection:
-            rows = connection.execute(query).all()
-        return [(r.sequence, unpack(r.state)) for r in rows if hashlib.sha256(r.state).hexdigest() == r.digest]
+    def delete(self) -> None:
+        """Deletes the study and all that is kept of it, in one transaction, and closes.
+
+        Raises:
+            StudyLocked: another process has taken the study over.
+            StorageError: it could not be committed.
+        """
+        with self._writing() as connection:
+            for table in reversed(metadata.sorted_tables):
+                column = table.c.id if table is studies else table.c.study_id
+                connection.execute(sa.delete(table).where(column == self.id))
+        self.close()
 
     # -- private ---------------------------------------------------------------------------------------------------
 
     @contextmanager
     def _writing(self) -> Iterator[sa.Connection]:
-        with self._connected.errors(), self._engine.begin() as connection:
+        if self._ownership is None:
+            raise StorageError(f"the study {self.name!r} is closed, or was opened with own=False to be read")
+        with self.database.writing() as connection:
+            self._ownership.check(connection)
             yield connection
 
-    def _columns(self, record: TrialRecord) -> dict[str, Any]:
-        return {
-            "study_id": self._id,
-            "state": str(record.state),
-            "attempt": record.attempt,
-            "origin": record.origin,
-            "log_prior": _null(record.log_prior),
-            "value": _null(record.value),
-            "key": _null(record.key),
-            "asked_at": record.asked_at,
-            "told_at": _null(record.told_at),
-            "seconds": record.seconds,
-            "reason": record.reason,
-        }
+    def _insert(self, connection: sa.Connection, table: sa.Table, rows: list[dict[str, Any]]) -> None:
+        connection.execute(_inserting(table), [{"study_id": self.id, **row} for row in rows])
 
-    def _showing(self, showing: Showing, sequence: int) -> dict[str, Any]:
-        return {
-            "study_id": self._id,
-            "number": showing.number,
-            "attempt": showing.attempt,
-            "repeat": showing.repeat,
-            "sequence": sequence,
-            "value": _null(showing.value),
-            "key": _null(showing.key),
-            "late": showing.late,
-        }
+    def _replace(self, connection: sa.Connection, table: sa.Table, rows: list[dict[str, Any]]) -> None:
+        statement = _replacing(table, connection.dialect.name)
+        connection.execute(statement, [{"study_id": self.id, **row} for row in rows])
+
+    def _record(self, connection: sa.Connection, extra: Extra) -> None:
+        if extra.answers:
+            self._insert(connection, answers, [columns(row) for row in extra.answers])
+        if extra.ended:
+            connection.execute(_END, [{"of": self.id, "which": number} for number in extra.ended])
+        if extra.leases:
+            self._replace(connection, leases, [columns(row) for row in extra.leases])
+        if extra.references:
+            self._replace(connection, references, [columns(row) for row in extra.references])
+        if extra.responses:
+            self._insert(connection, responses, [response_columns(row) for row in extra.responses])
+        if extra.standing is not None:
+            self._replace(connection, standings, [columns(extra.standing)])
 
 
-def _digest(*parts: Any) -> str:
-    """SHA-256 of texts, bytes and None, or of whatever else damage made of them."""
-    as_bytes = (part if isinstance(part, bytes) else str(part).encode() for part in parts)
-    return hashlib.sha256(b"\0".join(as_bytes)).hexdigest()
+@cache
+def _inserting(table: sa.Table) -> sa.Insert:
+    return sa.insert(table)
 
 
-def _null(number: float) -> float | None:
-    return None if number != number else number
+@cache
+def _replacing(table: sa.Table, dialect: str) -> sa.Insert:
+    """Inserts rows, or puts them in the place of those with the same key."""
+    insert = sqlite.insert(table) if dialect == "sqlite" else postgresql.insert(table)
+    values = {column.name: insert.excluded[column.name] for column in table.c if not column.primary_key}
+    return insert.on_conflict_do_update(index_elements=list(table.primary_key), set_=values)
+
+
+def insert_study(connection: sa.Connection, where: str, row: Mapping[str, Any]) -> int:
+    """A new row of studies; its id.
+
+    Raises:
+        StudyExists: there is one of that name already.
+    """
+    held = StudyExists(f"{where} already holds a study {row['name']!r}; resume it, or choose another place or name")
+    query = sa.select(studies.c.id).where(studies.c.name == row["name"])
+    if connection.execute(query).first():
+        raise held
+    try:
+        connection.execute(sa.insert(studies), row)
+    except IntegrityError as error:  # another process was faster
+        raise held from error
+    return int(connection.execute(query).scalar_one())
+
+
+@contextmanager
+def _opened(storage: str | Database, *, write: bool) -> Iterator[Database]:
+    """The database of a URL, closed where something is raised; or the one that others share, left open."""
+    if isinstance(storage, Database):
+        yield storage
+        return
+    database = Database(storage, write=write)
+    try:
+        yield database
+    except BaseException:
+        database.close()
+        raise
+
+
+def _found(database: Database, name: str) -> sa.Row[Any]:
+    """The row of a study, checked."""
+    where = database.where
+    if not database.prepare():
+        raise StorageError(f"{where} holds no study; it is empty or was not written by mango")
+    with database.reading() as connection:
+        row = connection.execute(sa.select(studies).where(studies.c.name == name)).first()
+        names = connection.execute(sa.select(studies.c.name).order_by(studies.c.id)).scalars() if row is None else ()
+        if row is None:
+            raise StorageError(f"{where} holds no study {name!r}; it holds: {', '.join(names) or 'none'}")
+    if row.format > FORMAT:
+        raise StorageError(f"{where} was written by a newer mango (format {row.format}); update mango")
+    if row.digest != digest(row.config, row.meta, row.arrays):
+        raise StorageError(f"{where} is damaged: the configuration of {name!r} was altered")
+    return row

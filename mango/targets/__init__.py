@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 TABLE: dict[str, tuple[str, str]] = {
     "snn-cifar10": ("spiking.cifar10:make_spiking", "a spiking classifier of CIFAR-10: snn-cifar10:LAYER/UNIT@READOUT"),
+    "simulated": ("simulated:make_simulated", "a target's answer as spikes: simulated:TARGET, simulated:fano=2:TARGET"),
     "sphere": ("functions:make_function", "-sum x^2"),
     "ellipsoid": ("functions:make_function", "-sum 10^(6 i/(d-1)) x_i^2"),
     "rastrigin": ("functions:make_function", "-sum (x^2 - 10 cos 2 pi x + 10)"),
@@ -53,23 +54,24 @@ def make_target(spec: str | nn.Module | SpikingNetwork, **options: Any) -> Targe
             returns a target, or ``"module:factory:LAYER/UNIT@READOUT"``, where it returns a `SpikingNetwork`; or a
             spiking network of snnTorch, SpikingJelly or Norse itself.
         options: with a network, ``layer``, ``unit`` and ``readout`` (see `SpikingTarget`), and what `SpikingNetwork`
-            takes: ``steps``, ``stimulus_shape``, ``preprocess``, ``encoder``, ``device``, ``precision``.
+            takes: ``steps``, ``stimulus_shape``, ``preprocess``, ``encoder``, ``device``, ``precision``. With
+            ``"simulated:..."``, those of `mango.targets.simulated.SimulatedNeuron`, which the text may hold as well.
 
     Raises:
         UnknownName: no such target, layer, unit class or read-out; the message suggests the nearest.
         InputError: a unit out of range; the message says the range. A network that cannot be evaluated.
-        OptionError: options with a text, or unknown ones.
+        OptionError: options with another text, or unknown ones.
     """
     if not isinstance(spec, str):
         from mango.targets.spiking.make import of_network
 
         return of_network(spec, options)
-    if options:
-        raise OptionError(f"a target named by a text takes no options; got {', '.join(options)} with {spec!r}")
     family, _, detail = spec.partition(":")
+    if options and family != "simulated":
+        raise OptionError(f"a target named by a text takes no options; got {', '.join(options)} with {spec!r}")
     if family in TABLE:
         module, _, factory = TABLE[family][0].partition(":")
-        made: Target = getattr(import_module(f"mango.targets.{module}"), factory)(family, detail)
+        made: Target = getattr(import_module(f"mango.targets.{module}"), factory)(family, detail, **options)
         return made
     factory_name, _, place = detail.partition(":")
     if place:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from mango.errors import CodeError, InputError
 from mango.generators import Generator
+from mango.naturalness import log_prior_quantiles, natural_band, percentile
 from mango.space import Codes, SearchSpace
 from mango.testing.conformance import (
     Mismatch,
@@ -30,7 +31,7 @@ def check_generator(generator: Generator, *, rules: Iterable[str] | None = None)
 
     Args:
         generator: with ``space``, ``stimulus_shape`` and ``decode``; optional ``encode``, ``natural``, ``log_prior``,
-            ``naturalness``.
+            ``log_prior_quantiles``.
         rules: names of the rules to check; all of them unless given.
 
     Raises:
@@ -118,19 +119,29 @@ def natural(generator: Any) -> None:
 
 
 def log_prior(generator: Any) -> None:
-    """The log prior is one finite number for each code, and naturalness a percentile."""
-    codes = _codes(generator)
-    for name in ("log_prior", "naturalness"):
-        if not hasattr(generator, name):
-            continue
-        numbers = np.asarray(getattr(generator, name)(frozen(codes)))
-        expect(numbers.shape == (ROWS,), f"{name} of shape ({ROWS},)", numbers.shape)
-        expect(numbers.dtype.kind == "f" and bool(np.isfinite(numbers).all()), f"finite numbers from {name}", numbers)
-        alone = np.concatenate([getattr(generator, name)(codes[row : row + 1]) for row in range(ROWS)])
-        expect_close(alone, numbers, 1e-6 * float(np.abs(numbers).max() + 1), f"each code's {name} to be its own")
-        if name == "naturalness":
-            inside = bool(((numbers >= 0) & (numbers <= 100)).all())
-            expect(inside, "percentiles from 0 to 100", numbers)
+    """The log prior is one finite number for each code."""
+    if hasattr(generator, "log_prior"):
+        codes = _codes(generator)
+        nats = np.asarray(generator.log_prior(frozen(codes)))
+        expect(nats.shape == (ROWS,), f"log_prior of shape ({ROWS},)", nats.shape)
+        expect(nats.dtype.kind == "f" and bool(np.isfinite(nats).all()), "finite numbers from log_prior", nats)
+        alone = np.concatenate([generator.log_prior(codes[row : row + 1]) for row in range(ROWS)])
+        expect_close(alone, nats, 1e-6 * float(np.abs(nats).max() + 1), "each code's log_prior to be its own")
+
+
+def quantiles(generator: Any) -> None:
+    """Quantiles of the log prior are ascending and not all the same, and natural codes lie among them."""
+    if hasattr(generator, "log_prior_quantiles"):
+        expect(hasattr(generator, "log_prior"), "a log_prior beside log_prior_quantiles", "none")
+        try:
+            known = log_prior_quantiles(generator, None)
+            natural_band(known)  # type: ignore[arg-type]
+        except InputError as error:
+            raise Mismatch("quantiles with a natural band", error) from error
+        if hasattr(generator, "natural"):
+            codes = generator.natural(ROWS, np.random.default_rng(3))
+            places = percentile(np.asarray(generator.log_prior(codes), np.float64), known)  # type: ignore[arg-type]
+            expect(bool(((places > 0) & (places < 100)).any()), "natural codes among the quantiles", places)
 
 
 GENERATOR_RULES: Mapping[str, Callable[[Any], None]] = {
@@ -142,6 +153,7 @@ GENERATOR_RULES: Mapping[str, Callable[[Any], None]] = {
     "encode": encode,
     "natural": natural,
     "log prior": log_prior,
+    "quantiles": quantiles,
 }
 
 

@@ -1,4 +1,5 @@
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -24,7 +25,11 @@ def test_the_page_is_self_contained_and_accessible():
         "best_value": 0.98,
         "ties": 2,
         "evaluations": 60,
-        "naturalness": 12.5,
+        "naturalness": 25.0,
+        "percentile": 12.5,
+        "rms_contrast": 0.25,
+        "natural_rms_contrast": [0.125, 0.5],
+        "feature_distance": 1.5,
         "seconds": 3.0,
         "versions": {"x": "1"},
     }
@@ -42,6 +47,17 @@ def test_the_page_is_self_contained_and_accessible():
     assert "prefers-color-scheme: dark" in page
     assert 'name="viewport"' in page
     assert "preferred stimulus" not in page
+    for words in ("25.0 %", "percentile of log prior 12.5", "90 % of natural stimuli: 0.125 to 0.500", "1.500"):
+        assert words in page
+    assert "Value and naturalness" in page
+    assert "penalty" not in page
+
+
+def test_the_page_says_what_a_weighted_search_was_for():
+    page = report_html(example(weight=0.5), result={"evaluations": 60}, settings={}, command="mango search")
+    assert "best by value + 0.5 \N{MULTIPLICATION SIGN} penalty for unnatural codes" in page
+    bare = report_html(replace(example(), plausibility=None), result={}, settings={}, command="mango search")
+    assert "Value and naturalness" not in bare
 
 
 @pytest.mark.parametrize(
@@ -61,9 +77,13 @@ def test_the_verdict_says_how_it_stands_beside_nature(maximum, words):
 def test_the_page_of_several_searches_links_to_each():
     overview = summary_png([Row("a", [example().found[0]], ["seed 0"])], "t")
     links = [
-        Link("lif2/0", 0, 0.5, None, 100, "lif2-0/report.html"),
-        Link("lif2/1", 0, None, 0.2, 100, "lif2-1/report.html"),
+        Link("lif2/0", 0, 0.5, None, 98.75, 2.5, 100, "lif2-0/report.html"),
+        Link("lif2/1", 0, None, 0.2, None, None, 100, "lif2-1/report.html"),
     ]
     page = summary_html("demo:lif2/0-1", overview, overview, links, "mango search")
     assert 'href="lif2-0/report.html"' in page
     assert "no response" in page
+    assert "<td>98.8 %</td>\n    <td>2.5 %</td>" in page
+    bare = summary_html("demo:lif2/0-1", overview, overview, links[1:], "mango search")
+    assert "percentile" in page
+    assert "percentile" not in bare

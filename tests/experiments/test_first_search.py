@@ -22,7 +22,7 @@ def test_the_table_leaves_silent_and_saturated_units_out_of_the_share() -> None:
     common = {
         "natural_median": 0.0,
         "natural_p999": 0.1,
-        "naturalness": 3.0,
+        "percentile": 3.0,
         "uniform_maximum": 0.1,
         "first_above_nature": None,
     }

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
 from mango.errors import CodeError, InputError, UnknownName
 from mango.generators import make_generator
 from mango.generators.identity import make_identity
+from mango.naturalness import percentile
 from mango.testing import check_generator
 
 
@@ -82,13 +85,18 @@ def test_vqvae_prior_adds_to_one_over_the_last_label() -> None:
     assert np.logaddexp.reduce(log_prior(codes)) == pytest.approx(first_63, abs=1e-9)
 
 
-def test_vqvae_naturalness_is_a_percentile() -> None:
-    generator = make_generator("vqvae-cifar10")
+def test_vqvae_codes_have_their_place_among_test_codes() -> None:
+    generator: Any = make_generator("vqvae-cifar10")
     rng = np.random.default_rng(3)
-    natural = generator.naturalness(generator.natural(1000, rng))  # type: ignore[attr-defined]
-    assert 40 < np.median(natural) < 90  # above 50: the statistics are those of the very codes that are drawn from
-    assert natural.max() <= 100
-    assert generator.naturalness(generator.space.sample(20, rng)).max() < 5  # type: ignore[attr-defined]
+
+    def place(codes: Any) -> Any:
+        return percentile(generator.log_prior(codes), generator.log_prior_quantiles)
+
+    assert 40 < np.median(place(generator.natural(1000, rng))) < 90  # above 50: its statistics are of these very codes
+    assert place(generator.space.sample(20, rng)).max() < 5
+    assert (place(np.repeat(np.arange(512)[:, None], 64, 1)) > 95).mean() > 0.3, (
+        "plain colours are likelier than nature"
+    )
 
 
 def test_pixels_refuse_values_outside_the_range() -> None:

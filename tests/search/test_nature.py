@@ -44,6 +44,21 @@ def test_the_users_images_are_all_shown(images):
     assert (nature.shown[0].stimulus == gallery.images[best].astype(np.float32) / np.float32(255)).all()
 
 
+def test_natural_stimuli_have_their_values_beside_their_log_priors(images):
+    class Encodes(Large):
+        def encode(self, stimuli):
+            return np.rint(stimuli[:, 0, :4, :4].reshape(-1, 16) * 7).astype(np.int64)
+
+    nature = compare(settings(data=images), Encodes(), Known())
+    stimuli = load_gallery(images).decode(np.arange(12)[:, None])
+    assert nature.values.tolist() == Known().respond(stimuli)[0].tolist()
+    assert nature.log_priors.tolist() == Encodes().log_prior(Encodes().encode(stimuli)).tolist()
+    assert len(compare(settings(data=images), Large(), Known()).log_priors) == 0, "without an encoder images have none"
+    ours = compare(settings(), Tiles(), Unit())
+    assert len(ours.values) == len(ours.log_priors) == RECONSTRUCTED
+    assert ours.values.max() == ours.maximum
+
+
 def test_images_of_another_size_are_refused(images):
     with pytest.raises(InputError, match=r"\(3, 32, 32\).*\(3, 8, 8\).*leave --data out"):
         compare(settings(data=images), Tiles(), Unit())

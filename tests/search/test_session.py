@@ -2,24 +2,29 @@ import io
 import json
 import os
 import sqlite3
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import Image
 from pyarrow import parquet
+from typer.testing import CliRunner
 
 from mango.analysis.findings import picture
+from mango.analysis.stimulus_statistics import rms_contrast
+from mango.cli.app import app
 from mango.errors import InputError, MangoError, OptionError, StorageError, StudyExists, TargetError, UnknownName
 from mango.search import Progress, Settings, resume, search, standing, verify
 from mango.study import Study
 from tests.fakes import Sized, Tiles, Unit
 
-FILES = ["best.png", "config.json", "convergence.png", "evolution.gif", "report.html", "result.json", "study.db"]
+FILES = ["best.png", "config.json", "convergence.png", "evolution.gif", "naturalness.png", "report.html", "result.json",
+         "study.db"]  # fmt: skip
 FIELDS = (
-    "unit best_value best_trial best_code evaluations ties natural_maximum natural_p999 naturalness seconds "
-    "seconds_target seconds_optimizer versions"
+    "unit best_value best_trial best_code evaluations ties natural_maximum natural_p999 percentile naturalness "
+    "rms_contrast feature_distance front seconds seconds_target seconds_optimizer versions"
 ).split()
-COLUMNS = "number state value repeats code origin asked_at told_at seconds".split()
+COLUMNS = "number state value repeats code origin asked_at told_at seconds log_prior percentile naturalness".split()
 
 
 def small(**changed):
@@ -59,7 +64,54 @@ def test_the_result_is_that_of_the_trials(done):
     assert all(row["asked_at"] <= row["told_at"] and row["state"] == "done" and row["repeats"] == 1 for row in rows)
     assert 0 < result["seconds_target"] < result["seconds"]
     assert 0 < result["seconds_optimizer"] < result["seconds"]
-    assert result["naturalness"] == 100 - sum(result["best_code"])
+    percents = [max(0, 100 - sum(row["code"]) / 0.64) for row in rows]
+    assert [row["percentile"] for row in rows] == pytest.approx(percents)
+    assert [row["naturalness"] for row in rows] == pytest.approx([2 * min(p, 100 - p) for p in percents])
+    best = rows[result["best_trial"]]
+    assert (result["percentile"], result["naturalness"]) == (best["percentile"], best["naturalness"])
+
+
+def test_where_nothing_is_noisy_the_best_is_recommended(done):
+    _, result, _ = done
+    assert result["recommended_trial"] == result["best_trial"]
+    assert result["recommended_code"] == result["best_code"]
+    assert (result["confirmed_value"], result["confirmed_presentations"]) == (None, 0)
+
+
+def test_under_noise_the_confirmed_value_stands_beside_the_luckiest_trial(tmp_path):
+    settings = small(target="tests.fakes:Noisy", leaders=0.25, confirm=24, budget=90)
+    result = search(settings, tmp_path / "run")
+    rows = parquet.read_table(tmp_path / "run" / "trials.parquet").to_pylist()
+    assert [row["origin"] for row in rows].count("leader") == 11
+    fresh = [row["value"] for row in rows if row["origin"] == "confirm" and row["code"] == result["recommended_code"]]
+    assert result["confirmed_value"] == pytest.approx(np.mean(fresh[-result["confirmed_presentations"] :]))
+    assert 0 < result["confirmed_error"] < 0.05
+    assert rows[result["recommended_trial"]]["code"] == result["recommended_code"]
+    assert result["best_value"] == max(row["value"] for row in rows)
+    stands = CliRunner().invoke(app, ["show", str(tmp_path / "run")]).stdout
+    assert "mean of 8 fresh presentations" in stands
+    assert "highest trial" in stands
+    assert "--leaders 0.25 --confirm 24" in (tmp_path / "run" / "report.html").read_text().replace("\\\n  ", "")
+    assert verify(tmp_path / "run") == {".": None}
+
+
+def test_nothing_beats_the_front_in_value_and_naturalness(done):
+    folder, result, _ = done
+    rows = parquet.read_table(folder / "trials.parquet").to_pylist()
+    pairs = {(row["value"], row["naturalness"]) for row in rows}
+    front = [(one["value"], one["naturalness"]) for one in result["front"]]
+    assert set(front) == {a for a in pairs if not any(b[0] >= a[0] and b[1] >= a[1] and b != a for b in pairs)}
+    assert front == sorted(front, reverse=True)
+    for one in result["front"]:
+        row = rows[one["number"]]
+        assert {name: one[name] for name in one if name in row} == {name: row[name] for name in one if name in row}
+        assert one["rms_contrast"] == rms_contrast(Tiles().decode(np.array([row["code"]])))[0]
+    best = np.array([result["best_code"]])
+    assert result["rms_contrast"] == pytest.approx(rms_contrast(Tiles().decode(best))[0])
+    assert result["feature_distance"] > 1, "natural tiles have half of the colours only"
+    page = (folder / "report.html").read_text()
+    assert "percentile of log prior" in page
+    assert "Value and naturalness" in page
 
 
 def test_the_best_beside_nature(done):
@@ -128,7 +180,7 @@ def test_an_interrupted_search_goes_on_to_the_same_end(tmp_path, done, after):
     assert (stands["done"], stands["budget"]) == (after, 60)
     os.remove(tmp_path / "config.json")  # the study knows its settings itself
     result = resume(tmp_path)
-    assert [result[f] for f in FIELDS[:9]] == [done[1][f] for f in FIELDS[:9]]
+    assert [result[f] for f in FIELDS[:13]] == [done[1][f] for f in FIELDS[:13]]
     mine, its = (parquet.read_table(f / "trials.parquet").to_pylist() for f in (tmp_path, done[0]))
     assert [(r["code"], r["value"], r["origin"]) for r in mine] == [(r["code"], r["value"], r["origin"]) for r in its]
 
@@ -143,11 +195,31 @@ def test_silence_has_no_winner(tmp_path):
 
 def test_noise_is_repeated_and_weights_are_kept(tmp_path):
     result = search(small(target="tests.fakes:Noisy", repeats=3, weight=0.001), tmp_path)
+    assert "best by value + 0.001" in (tmp_path / "report.html").read_text()
     rows = parquet.read_table(tmp_path / "trials.parquet").to_pylist()
     assert len(rows) == 20
     assert {row["repeats"] for row in rows} == {3}
     assert result["evaluations"] == 60
     assert "standard error" in (tmp_path / "report.html").read_text()
+
+
+def test_a_weight_has_the_best_be_natural(tmp_path):
+    """The unit likes what only unnatural codes give; the one that is best is told the same way at every stage."""
+    told = []
+    settings = small(target="tests.fakes:Unlikely", weight=30.0, budget=200)
+    with pytest.raises(Stop):
+        search(settings, tmp_path, listener=lambda p: (told.append(p), stopper(150)(p)))
+    stands = standing(tmp_path)
+    rows = resume(tmp_path)
+    table = parquet.read_table(tmp_path / "trials.parquet").to_pylist()
+    assert stands["best_value"] == told[-1].best < max(row["value"] for row in table[:150])
+    low, high = -60.8, -3.2
+    outside = [max(low - row["log_prior"], row["log_prior"] - high, 0) / (high - low) for row in table]
+    heard = [row["value"] - 30 * far for row, far in zip(table, outside, strict=True)]
+    assert max(heard) == pytest.approx(heard[rows["best_trial"]])
+    plain = search(replace(settings, weight=0.0), tmp_path / "plain")
+    assert plain["naturalness"] < rows["naturalness"]
+    assert plain["best_value"] > rows["best_value"]
 
 
 def test_what_the_target_knows_of_nature_counts(tmp_path):
@@ -161,7 +233,9 @@ def test_codes_that_are_no_images_are_drawn_too(tmp_path):
         Settings(generator="identity:box:5", target="sphere", optimizer="random", budget=30, workers=0), tmp_path
     )
     assert result["natural_maximum"] is None
-    assert result["naturalness"] is None
+    assert (result["naturalness"], result["percentile"], result["front"]) == (None, None, [])
+    assert not (tmp_path / "naturalness.png").exists()
+    assert parquet.read_table(tmp_path / "trials.parquet")["naturalness"].null_count == 30
     assert Image.open(io.BytesIO((tmp_path / "evolution.gif").read_bytes())).n_frames > 1
     assert parquet.read_table(tmp_path / "trials.parquet")["code"][0].as_py() != []
 
@@ -271,7 +345,7 @@ def test_a_study_made_elsewhere_is_left_alone(tmp_path):
 @pytest.mark.usefixtures("ray_here")
 def test_workers_change_nothing(tmp_path, done):
     result = search(small(probes=7, workers=2), tmp_path)
-    assert [result[f] for f in FIELDS[:9]] == [done[1][f] for f in FIELDS[:9]]
+    assert [result[f] for f in FIELDS[:13]] == [done[1][f] for f in FIELDS[:13]]
 
 
 def values(folder):

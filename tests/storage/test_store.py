@@ -1,4 +1,4 @@
-"""The database: whole or not at all, in order, sound or refused, one owner."""
+"""What is SQLite's own: files that are damaged or not there, full disks, one owner by a lock; see test_conformance."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.schema import CreateTable
 
-from mango.errors import InputError, StorageError, StudyExists, StudyLocked
-from mango.storage import Event, Showing, Store
+from mango.errors import InputError, StorageError
+from mango.storage import Event, Store
 from mango.storage.tables import metadata
-from mango.trial import TrialRecord, TrialState
+from mango.trial import TrialRecord
 
 NAN = math.nan
 
@@ -38,57 +38,6 @@ def path(tmp_path: Path) -> Path:
 
 def _create(url: str, name: str = "study") -> Store:
     return Store.create(url, name, {"seed": 3}, {"who": "me"}, {"natural": np.arange(3)})
-
-
-def test_what_was_created_and_appended_is_read_back(url: str) -> None:
-    store = _create(url)
-    first, second = _event(0, codes=np.array([[0.1, -0.0]])), _event(1)
-    store.append(first, asked=[_record(0), _record(1)])
-    done = _record(1, state=TrialState.DONE, values=(0.5,), value=0.5, attempt=1, told_at=2.0, seconds=0.1)
-    store.append(second, changed=[done], showings=[Showing(1, 1, 0, 0.5, NAN, False)])
-    store.close()
-    with pytest.raises(StudyExists, match="already holds a study 'study'"):
-        _create(url)
-    store = Store.open(url, "study")
-    assert (store.config, store.meta, store.arrays["natural"].tolist()) == ({"seed": 3}, {"who": "me"}, [0, 1, 2])
-    again = list(store.events())
-    assert [(e.sequence, e.kind, e.at, e.payload, e.seconds) for e in again] == [
-        (0, "ask", 1.5, {"n": 0}, 0.25),
-        (1, "ask", 2.5, {"n": 1}, 0.25),
-    ]
-    assert again[0].arrays["codes"].tobytes() == first.arrays["codes"].tobytes()
-    assert [e.sequence for e in store.events(1)] == [1]
-    rows = store.trial_rows()
-    assert [(r["number"], r["state"], r["value"], r["told_at"], r["sequence"]) for r in rows] == [
-        (0, "open", None, None, 0),
-        (1, "done", 0.5, 2.0, 0),
-    ]
-    store.close()
-    store.close()
-
-
-def test_two_studies_share_a_database(url: str) -> None:
-    one, two = _create(url, "lif2/17"), _create(url, "output/cat")
-    one.append(_event(0))
-    two.append(_event(0))
-    two.append(_event(1))
-    assert (len(list(one.events())), len(list(two.events()))) == (1, 2)
-    one.close()
-    two.close()
-    with pytest.raises(StorageError, match=r"holds no study 'lif3'; it holds: lif2/17, output/cat"):
-        Store.open(url, "lif3")
-
-
-def test_an_event_is_stored_whole_or_not_at_all(url: str) -> None:
-    store = _create(url)
-    store.append(_event(0), asked=[_record(0)])
-    with pytest.raises(StorageError, match="another process wrote to this study"):
-        store.append(_event(1), asked=[_record(1), _record(0)])  # number 0 is taken
-    with pytest.raises(StorageError, match="another process wrote to this study"):
-        store.append(_event(0))  # the sequence is taken
-    assert len(list(store.events())) == 1
-    assert [r["number"] for r in store.trial_rows()] == [0]
-    store.close()
 
 
 def test_snapshots_keep_the_last_few_and_pass_over_damage(url: str, path: Path) -> None:
@@ -220,25 +169,17 @@ print(len(list(Store.open({url!r}, "study", own=False).events())), "events read"
     assert printed == "2 events read\n"
 
 
-def test_one_process_cannot_own_a_study_twice(url: str) -> None:
-    store = _create(url)
-    with pytest.raises(StudyLocked, match="another process owns"):
-        Store.open(url, "study")
-    store.close()
-    Store.open(url, "study").close()
-
-
 def test_a_full_disk_stores_nothing_and_says_so(url: str) -> None:
     store = _create(url)
     store.append(_event(0))
-    with store._engine.connect() as connection:
+    with store.database.engine.connect() as connection:
         pages = connection.exec_driver_sql("PRAGMA page_count").scalar()
         connection.exec_driver_sql(f"PRAGMA max_page_count = {pages + 2}")
     with pytest.raises(StorageError, match=r"disk .* is full; nothing of this step was stored"):
         store.append(_event(1, codes=np.zeros(10_000)), asked=[_record(0)])
     assert len(list(store.events())) == 1
     assert store.trial_rows() == []
-    with store._engine.connect() as connection:
+    with store.database.engine.connect() as connection:
         connection.exec_driver_sql("PRAGMA max_page_count = 1000000")
     store.append(_event(1, codes=np.zeros(10_000)), asked=[_record(0)])
     assert len(list(store.events())) == 2
@@ -276,7 +217,7 @@ def test_a_url_is_needed(bad: object) -> None:
 
 def test_the_file_is_durable(url: str) -> None:
     store = _create(url)
-    with store._engine.connect() as connection:
+    with store.database.engine.connect() as connection:
         assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
         assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2
     store.close()

@@ -87,9 +87,8 @@ class SharesItsState(Climber):
 
 class SharesItsBest(Climber):
     def recommend(self) -> Codes:
-        super().recommend()
-        assert self._best is not None
-        return self._best[2]
+        best = super().recommend()
+        return next(code for code in self._leaders._codes if (code == best).all())
 
 
 class StateInState(Climber):

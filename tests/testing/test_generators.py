@@ -35,8 +35,7 @@ class Checkers:
     def log_prior(self, codes: Any) -> Any:
         return -np.abs(np.diff(codes, axis=1)).sum(1) / 255.0
 
-    def naturalness(self, codes: Any) -> Any:
-        return 100 * np.exp(self.log_prior(codes))
+    log_prior_quantiles: Any = np.linspace(-3, 0, 31)
 
 
 class NoSpace(Checkers):
@@ -138,12 +137,24 @@ class RelativePrior(Checkers):
         return own - own.max()
 
 
-class NegativeShares(Checkers):
-    def naturalness(self, codes: Any) -> Any:
-        return super().naturalness(codes) - 100
+class LikeliestFirst(Checkers):
+    log_prior_quantiles = np.linspace(0, -3, 31)
 
 
-BROKEN: dict[str, tuple[type[Checkers], ...]] = {
+class NoWidth(Checkers):
+    log_prior_quantiles = np.full(31, -1.0)
+
+
+class OtherUnits(Checkers):
+    log_prior_quantiles = np.linspace(-3000, -2000, 31)
+
+
+class QuantilesOfNothing:
+    def __init__(self) -> None:
+        self.log_prior_quantiles = np.linspace(-3, 0, 31)
+
+
+BROKEN: dict[str, tuple[type[Any], ...]] = {
     "attributes": (NoSpace, ShapeAsList),
     "decode": (OneAtATime, Doubles, FromMinusOne, Unrounded, NotANumber),
     "repeatable": (Noisy, Normalised),
@@ -151,7 +162,8 @@ BROKEN: dict[str, tuple[type[Checkers], ...]] = {
     "refusals": (Clips,),
     "encode": (EncodesFloats,),
     "natural": (OwnNature, TooLittleNature),
-    "log prior": (Impossible, RelativePrior, NegativeShares),
+    "log prior": (Impossible, RelativePrior),
+    "quantiles": (LikeliestFirst, NoWidth, OtherUnits, QuantilesOfNothing),
 }
 
 
@@ -173,7 +185,7 @@ def test_every_rule_has_a_generator_that_breaks_it() -> None:
     [(rule, kind) for rule, kinds in BROKEN.items() for kind in kinds],
     ids=lambda part: part if isinstance(part, str) else part.__name__,
 )
-def test_each_rule_catches_what_breaks_it(rule: str, kind: type[Checkers]) -> None:
+def test_each_rule_catches_what_breaks_it(rule: str, kind: type[Any]) -> None:
     with pytest.raises(ConformanceError) as caught:
         check_generator(kind(), rules=[rule])
     assert caught.value.rule == rule

@@ -22,10 +22,12 @@ from mango.targets.spiking.narrow import narrowed
 from mango.targets.spiking.packages import Neuron
 from mango.targets.spiking.packed import Convolution, Convolved, Packed
 from mango.targets.spiking.pooling import is_plain, largest
+from mango.targets.spiking.table import Table, is_monotone
 
 ALIGNED = 16  # bytes
 ROWS = 4  # with fewer, matrix products round otherwise than with any larger number
-MEMORY = {"cpu": 64 * 2**20, "cuda": 2**30}  # bytes of one operation's output over all steps, which split the images
+TABLED = 2**15  # neurons that take about as long to step as a table of all trains takes to make
+MEMORY = {"cpu": 16 * 2**20, "cuda": 2**30}  # bytes of one operation's output over all steps, which split the images
 
 
 class Engine:
@@ -63,6 +65,7 @@ class Engine:
         self._spread, self.kernels, self._channels_last = spread, kernels, channels_last
         self._convolutions: dict[Node, Convolution | None] = {}  # None: torch does it
         self._affines: dict[nn.Module, Affine | None] = {}  # of batch norms; None: they compute something else
+        self._tables: dict[str, Table] = {}  # of neurons that were driven by constant currents
         self._layers: dict[str, Layer | None] = {}  # of neurons, fired with the convolution before them
         self._narrow: dict[tuple[str, int], tuple[Node, ...] | None] = {}  # by layer and channel; None: all of it
         self._probes = probes
@@ -269,7 +272,27 @@ class Engine:
         self._elements = max(self._elements, currents[0, 0].numel())
         if self.kernels and neuron.dynamics is not None and currents.dim() in (3, 5):
             return _Value(packed=Packed.of(currents, neuron.dynamics, self._steps))
+        if self._tabled(node, currents):
+            return _Value(self._looked_up(node, currents[0]))
         return _Value(integrate(neuron, currents, self._steps))
+
+    def _tabled(self, node: Node, currents: Tensor) -> bool:
+        """Whether the spikes are looked up; the kernels step as fast as they would look up."""
+        neuron = self._neurons[node.name]
+        if len(currents) > 1 or currents.dtype != torch.float32 or not (neuron.alike and is_monotone(neuron.dynamics)):
+            return False
+        return (node.name in self._tables or currents.numel() >= TABLED) and bool(currents.isfinite().all())
+
+    def _looked_up(self, node: Node, currents: Tensor) -> Tensor:
+        """Spikes ``(steps, n, ...)`` of constant currents ``(n, ...)``."""
+        if node.name not in self._tables:
+            neuron = self._neurons[node.name]
+            self._tables[node.name] = Table(lambda few: integrate(neuron, few[None], self._steps), currents.device)
+        spikes = over_time(currents, self._steps)
+        last = currents.dim() == 4 and currents.is_contiguous(memory_format=torch.channels_last)
+        as_stored = (spikes.permute(0, 1, 3, 4, 2), currents.permute(0, 2, 3, 1)) if last else (spikes, currents)
+        self._tables[node.name].look_up(as_stored[1].contiguous(), as_stored[0])
+        return spikes
 
 
 def integrate(neuron: Neuron, currents: Tensor, steps: int) -> Tensor:

@@ -46,6 +46,8 @@ def integrate(
         if potentials.shape != (steps, *currents.shape[1:]):
             raise InputError(f"expected potentials {(steps, *currents.shape[1:])}; got {potentials.shape}")
         flat = potentials.reshape(steps, positions, channels)
+    if not currents.size:
+        return words
     kernels().integrate(
         currents.reshape(len(currents), positions, channels),
         int(dynamics.charge),

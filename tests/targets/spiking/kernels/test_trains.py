@@ -50,3 +50,9 @@ def test_currents_that_cannot_be_integrated():
         integrate(good, 3, dynamics)
     with pytest.raises(InputError, match=r"expected potentials \(2, 1, 3, 3, 4\); got \(3, 1, 3, 3, 4\)"):
         integrate(good, 2, dynamics, potentials=np.empty((3, 1, 3, 3, 4), np.float32))
+
+
+@pytest.mark.parametrize("shape", [(1, 0, 2, 2, 3), (1, 2, 0, 2, 3), (4, 2, 2, 2, 0)])
+def test_no_neurons_have_no_spikes(shape):
+    words = integrate(np.zeros(shape, np.float32), 4, leaky(0.9, 1.0))
+    assert words.shape == (4, *shape[1:-1], -(-shape[-1] // 16))

@@ -1,0 +1,1 @@
+"""Studies over HTTP: what a rig, a browser and `mango.Client` talk to."""

@@ -1,0 +1,226 @@
+"""What answers hold, for the OpenAPI document; `views` and the routes make them."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel
+
+Number = float | None
+State = Literal["running", "paused", "finished", "exhausted", "deleted"]
+
+
+class TrialAnswer(BaseModel):
+    """One trial; its code where that was asked for."""
+
+    number: int
+    attempt: int
+    state: Literal["open", "done", "lost", "failed", "vetoed"]
+    origin: str
+    value: Number
+    values: list[Number]
+    error: Number
+    log_prior: Number
+    asked_at: float
+    told_at: Number
+    lease_until: Number
+    reason: str
+    stimulus_url: str | None
+    code: list[float] | None = None
+
+
+class Counts(BaseModel):
+    """Trials by state; answers that came late; values and reference showings so far."""
+
+    asked: int
+    told: int
+    open: int
+    lost: int
+    failed: int
+    vetoed: int
+    late: int
+    presentations: int
+    references: int
+
+
+class StudyAnswer(BaseModel):
+    """One study."""
+
+    name: str
+    state: State
+    created_at: float
+    generator: str | None
+    optimizer: str
+    seed: int
+    budget: int
+    batch: int
+    repeats: int
+    lease: Number
+    image: dict[str, Any] | None
+    dim: int
+    natural_maximum: Number
+    meta: dict[str, Any]
+    stimulus_shape: list[int] | None
+    counts: Counts
+    best: TrialAnswer | None
+    recommended: TrialAnswer | None
+    last_sequence: int
+
+
+class ListedBest(BaseModel):
+    """The best trial of a study in the list."""
+
+    number: int
+    value: Number
+    stimulus_url: str | None
+
+
+class Listed(BaseModel):
+    """A study in the list; ``improvements``: the last trials that beat all before them, and their values."""
+
+    name: str
+    state: str
+    created_at: float
+    generator: str | None
+    optimizer: str
+    budget: int
+    repeats: int
+    natural_maximum: Number
+    counts: dict[str, int]
+    best: ListedBest | None
+    improvements: list[tuple[int, float]]
+
+
+class StudiesAnswer(BaseModel):
+    """Every study, the newest first."""
+
+    studies: list[Listed]
+
+
+class HandedTrial(BaseModel):
+    """One trial to be shown."""
+
+    number: int
+    attempt: int
+    code: list[float]
+    origin: str
+    repeats: int
+    lease_until: Number
+    stimulus_url: str | None
+
+
+class HandedReference(BaseModel):
+    """One reference image to be shown, after so many trials of the block."""
+
+    presentation: int
+    image: int
+    after: int
+    asked_at: float
+    told_at: Number
+    value: Number
+    stimulus_url: str | None
+
+
+class AskAnswer(BaseModel):
+    """A block, in the order in which to show it; ``waiting``: nothing now, ask again after some answers."""
+
+    trials: list[HandedTrial]
+    references: list[HandedReference]
+    state: State
+    waiting: bool
+
+
+class TellAnswer(BaseModel):
+    """Trial numbers that this closed, that had been closed by another attempt, and that had been told before."""
+
+    accepted: list[int]
+    late: list[int]
+    repeated: list[int]
+    state: State
+    counts: Counts
+
+
+class NumbersAnswer(BaseModel):
+    """Trial numbers that the request changed."""
+
+    numbers: list[int]
+    counts: Counts
+
+
+class EnqueueAnswer(BaseModel):
+    """How many codes will be asked verbatim."""
+
+    enqueued: int
+
+
+class BestAnswer(BaseModel):
+    """The best trials, the best first, and the one whose code is recommended."""
+
+    trials: list[TrialAnswer]
+    recommended: TrialAnswer | None
+
+
+class TrialsAnswer(BaseModel):
+    """A page of trials; ``next``: what to give as ``after`` for the next one, null at the end."""
+
+    trials: list[TrialAnswer]
+    next: int | None
+
+
+class CurveReference(BaseModel):
+    """A reference showing: trials that had been asked before it, and its value."""
+
+    presentation: int
+    image: int
+    at: float
+    value: Number
+
+
+class CurveAnswer(BaseModel):
+    """The course of a study, thinned."""
+
+    numbers: list[int]
+    values: list[Number]
+    best: list[Number]
+    references: list[CurveReference]
+
+
+class Arm(BaseModel):
+    """What one origin asked and found; ``recent``: its share of the last trials."""
+
+    origin: str
+    asked: int
+    done: int
+    best: Number
+    recent: float
+
+
+class ArmsAnswer(BaseModel):
+    """The origins of proposals, the busiest of late first."""
+
+    arms: list[Arm]
+
+
+class Named(BaseModel):
+    """A name that studies may use."""
+
+    name: str
+    summary: str
+
+
+class OptimizersAnswer(BaseModel):
+    """What searches."""
+
+    optimizers: list[Named]
+
+
+class GeneratorsAnswer(BaseModel):
+    """What makes stimuli."""
+
+    generators: list[Named]
+
+
+class HealthAnswer(BaseModel):
+    """The service answers."""
+
+    status: Literal["ok"]

@@ -1,0 +1,64 @@
+"""Puts the service together: studies, paths, page, and what keeps bad requests out."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from pathlib import Path
+
+from fastapi import FastAPI
+from fastapi.responses import FileResponse, Response
+from starlette.staticfiles import StaticFiles
+
+from mango.service import answers
+from mango.service.errors import RESPONSES
+from mango.service.hub import Hub
+from mango.service.limits import LimitSettings
+from mango.service.protection import protect
+from mango.service.routes import packed, router
+from mango.service.security import SecuritySettings
+
+PAGE = Path(__file__).with_name("page")
+
+
+def create_app(hub: Hub, security: SecuritySettings | None = None, limits: LimitSettings | None = None) -> FastAPI:
+    """The application; it closes the hub when it ends.
+
+    Args:
+        hub: of the studies.
+        security: who may come in; by default everybody, from this machine.
+        limits: how much is taken.
+    """
+
+    @asynccontextmanager
+    async def life(app: FastAPI) -> AsyncIterator[None]:  # noqa: ARG001
+        yield
+        hub.close()
+
+    app = FastAPI(
+        title="mango",
+        version=version("mango-neuro"),
+        description="Finds, without gradients, the stimulus that a black box likes best: ask, show, tell.",
+        lifespan=life,
+        docs_url=None,
+        redoc_url=None,
+        responses=RESPONSES,
+    )
+    app.state.hub = hub
+    protection = protect(app, security or SecuritySettings(), limits or LimitSettings())
+    protection.metrics.watch(studies=lambda: hub.loaded)
+    hub.metrics = protection.metrics
+    app.include_router(router)
+
+    @app.get("/healthz", response_model=answers.HealthAnswer)
+    def healthy() -> Response:
+        """The service answers."""
+        return packed({"status": "ok"})
+
+    @app.get("/", include_in_schema=False)
+    def page() -> Response:
+        return FileResponse(PAGE / "index.html")
+
+    app.mount("/page", StaticFiles(directory=PAGE), name="page")
+    return app

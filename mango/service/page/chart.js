@@ -1,0 +1,276 @@
+/** The convergence curve as one SVG: a path for all dots, one for the best so far, one for the references. */
+
+import { h, say, set, svg } from "./dom.js";
+import { count, value, whole } from "./format.js";
+
+const EDGE = { top: 12, right: 12, bottom: 40 };
+const MARKS = 150; // references that are drawn, evenly chosen
+const PAGE = 20; // points that Page Up and Page Down move by
+
+/** Ticks at 1, 2 or 5 times a power of ten that span the range, about `wanted` of them. */
+export function ticks(low, high, wanted, least = 0) {
+  const raw = (high - low) / wanted || 1;
+  const power = 10 ** Math.floor(Math.log10(raw));
+  const step = Math.max(least, power * ([1, 2, 5].find((m) => m * power >= raw * 0.999) ?? 10));
+  const first = Math.floor(low / step + 1e-9);
+  const last = Math.max(first + 1, Math.ceil(high / step - 1e-9));
+  return Array.from({ length: last - first + 1 }, (_, i) => (first + i) * step);
+}
+
+/** Least and greatest of rows of numbers, null left out; 0 is within where all are above and it is not far. */
+function range(...rows) {
+  let low = Infinity;
+  let high = -Infinity;
+  for (const row of rows) {
+    for (const v of row) {
+      if (v === null || v === undefined) continue;
+      low = Math.min(low, v);
+      high = Math.max(high, v);
+    }
+  }
+  if (low > high) return [0, 1];
+  if (low === high) return [Math.min(0, low), Math.max(0, high)];
+  return [low > 0 && low < high / 2 ? 0 : low, high];
+}
+
+const round = (v) => Math.round(10 * v) / 10;
+
+/**
+ * @returns {{node: HTMLElement, draw: (curve: import("./curve.js").Curve, study: object, quantity: string) => void,
+ *   stop: () => void}}
+ */
+export function chart() {
+  const image = svg("svg", {
+    class: "plot",
+    tabindex: 0,
+    role: "slider",
+    "aria-label": "Response by trial; the arrow keys go along the trials",
+    "aria-describedby": "curve-summary",
+  });
+  const readout = h("p", { class: "readout" });
+  const summary = h("p", { class: "summary", id: "curve-summary" });
+  const legend = h("ul", { class: "legend" });
+  const node = h("div", { class: "chart" }, h("div", { class: "frame" }, image), readout, legend, summary);
+  let drawn = null; // the curve and the scales of the last drawing
+  let chosen = null; // the number of the trial that is read out; null: the last one
+
+  function draw(curve, study, quantity) {
+    drawn = { curve, study, quantity };
+    if (image.clientWidth) paint();
+  }
+
+  function paint() {
+    const { curve, study, quantity } = drawn;
+    const [width, height] = [image.clientWidth, image.clientHeight];
+    const natural = study.natural_maximum;
+    const last = Math.max(curve.numbers.at(-1) ?? 0, ...curve.references.slice(-1).map((r) => r.at), 10);
+    const down = ticks(
+      ...range(
+        curve.values,
+        curve.best,
+        curve.references.map((r) => r.value),
+        [natural],
+      ),
+      height / 55,
+    );
+    const left = 30 + 7 * Math.max(...down.map((v) => value(v).length));
+    const along = ticks(0, last, Math.max(2, (width - left) / 110), 1);
+    const [lowest, highest] = [down[0], down.at(-1)];
+    const x = (n) => round(left + ((width - left - EDGE.right) * n) / along.at(-1));
+    const y = (v) => round(EDGE.top + ((height - EDGE.top - EDGE.bottom) * (highest - v)) / (highest - lowest));
+    Object.assign(drawn, { x, y, left, width, span: along.at(-1) });
+
+    const marks = [
+      ...down.flatMap((v) => [
+        svg("path", { class: "grid", d: `M${left} ${y(v)}H${width - EDGE.right}` }),
+        svg("text", { class: "tick", x: left - 8, y: y(v) + 4, "text-anchor": "end" }, value(v)),
+      ]),
+      ...along.map((n, i) =>
+        svg(
+          "text",
+          {
+            class: "tick",
+            x: x(n),
+            y: height - EDGE.bottom + 18,
+            "text-anchor": i === along.length - 1 ? "end" : "middle",
+          },
+          whole(n),
+        ),
+      ),
+      svg(
+        "text",
+        { class: "axis", x: (left + width - EDGE.right) / 2, y: height - 4, "text-anchor": "middle" },
+        "trial",
+      ),
+      svg(
+        "text",
+        {
+          class: "axis",
+          transform: `translate(12 ${(height - EDGE.bottom) / 2}) rotate(-90)`,
+          "text-anchor": "middle",
+        },
+        quantity,
+      ),
+      svg("path", { class: "dots", d: dots(curve, x, y) }),
+      svg("path", { class: "references", d: diamonds(curve.references, x, y) }),
+    ];
+    if (natural !== null)
+      marks.push(svg("path", { class: "natural", d: `M${left} ${y(natural)}H${width - EDGE.right}` }));
+    marks.push(
+      svg("path", { class: "best", d: steps(curve, x, y) }),
+      svg("path", { class: "guide" }),
+      svg("circle", { class: "at", r: 4.5 }),
+    );
+    set(image, "viewBox", `0 0 ${width} ${height}`);
+    image.replaceChildren(...marks);
+    say(summary, described(curve, study));
+    explain(curve, natural);
+    point(false);
+  }
+
+  function explain(curve, natural) {
+    const shown = [
+      ["dots", "each trial"],
+      ["best", "best so far"],
+    ];
+    if (natural !== null) shown.push(["natural", `natural maximum ${value(natural)}`]);
+    if (curve.references.length) shown.push(["references", "reference images"]);
+    const text = shown.flat().join();
+    if (legend.dataset.shown === text) return;
+    legend.dataset.shown = text;
+    legend.replaceChildren(...shown.map(([kind, name]) => h("li", {}, swatch(kind), name)));
+  }
+
+  /** Moves the guide to the chosen trial and reads it out. */
+  function point(visible) {
+    const { curve, x, y } = drawn;
+    image.classList.toggle("pointing", visible);
+    set(image, "aria-valuemin", curve.numbers[0] ?? 0);
+    set(image, "aria-valuemax", curve.numbers.at(-1) ?? 0);
+    if (curve.empty) {
+      set(image, "aria-valuenow", 0);
+      set(image, "aria-valuetext", "no answer yet");
+      say(readout, "No answer yet.");
+      return;
+    }
+    const place = chosen === null ? curve.numbers.length - 1 : curve.nearest(chosen);
+    const [number, response, best] = [curve.numbers[place], curve.values[place], curve.best[place]];
+    const text = `Trial ${whole(number)}: ${value(response)}, best so far ${value(best)}`;
+    const reference = curve.references.findLast((r) => r.at <= number);
+    say(readout, reference ? `${text}, last reference ${value(reference.value)}` : text);
+    set(image, "aria-valuenow", number);
+    set(image, "aria-valuetext", text);
+    set(image.querySelector(".guide"), "d", `M${x(number)} ${EDGE.top}V${image.clientHeight - EDGE.bottom}`);
+    set(image.querySelector(".at"), "cx", x(number));
+    set(image.querySelector(".at"), "cy", y(response ?? best));
+  }
+
+  function follow(event) {
+    if (!drawn || drawn.curve.empty) return;
+    const { left, width, span } = drawn;
+    chosen = (span * (event.clientX - image.getBoundingClientRect().left - left)) / (width - left - EDGE.right);
+    point(true);
+  }
+
+  function release() {
+    chosen = null;
+    if (drawn) point(false);
+  }
+
+  function step(event) {
+    if (!drawn || drawn.curve.empty) return;
+    const { curve } = drawn;
+    const last = curve.numbers.length - 1;
+    const place = chosen === null ? last : curve.nearest(chosen);
+    const wanted = {
+      ArrowLeft: place - 1,
+      ArrowDown: place - 1,
+      ArrowRight: place + 1,
+      ArrowUp: place + 1,
+      PageDown: place - PAGE,
+      PageUp: place + PAGE,
+      Home: 0,
+      End: last,
+    }[event.key];
+    if (wanted === undefined) return;
+    event.preventDefault();
+    chosen = curve.numbers[Math.min(last, Math.max(0, wanted))];
+    point(true);
+  }
+
+  image.addEventListener("pointermove", follow);
+  image.addEventListener("pointerdown", follow);
+  image.addEventListener("pointerleave", release);
+  image.addEventListener("blur", release);
+  image.addEventListener("focus", () => drawn && point(true));
+  image.addEventListener("keydown", step);
+  const watcher = new ResizeObserver(() => drawn && image.clientWidth && paint());
+  watcher.observe(image);
+  return { node, draw, stop: () => watcher.disconnect() };
+}
+
+/** The curve in words, for those who do not see it. */
+function described(curve, { best, natural_maximum: natural }) {
+  if (!best) return "";
+  const words = [`Best ${value(best.value)}, of trial ${whole(best.number)}.`];
+  if (natural !== null) {
+    const passed = curve.best.findIndex((v) => v > natural);
+    words.push(
+      passed < 0
+        ? `The natural maximum, ${value(natural)}, has not been passed.`
+        : `The natural maximum, ${value(natural)}, was passed at trial ${whole(curve.numbers[passed])}.`,
+    );
+  }
+  const last = curve.references.at(-1);
+  if (last) words.push(`The last of ${count(curve.references.length, "reference")} gave ${value(last.value)}.`);
+  return words.join(" ");
+}
+
+const dots = ({ numbers, values }, x, y) =>
+  numbers.map((n, i) => (values[i] === null ? "" : `M${x(n)} ${y(values[i])}h.01`)).join("");
+
+function diamonds(references, x, y) {
+  const every = Math.ceil(references.length / MARKS);
+  return references
+    .filter((r, i) => i % every === 0 && r.value !== null)
+    .map((r) => `M${x(r.at)} ${y(r.value) - 4.5}l4.5 4.5l-4.5 4.5l-4.5 -4.5z`)
+    .join("");
+}
+
+function steps({ numbers, best }, x, y) {
+  let path = "";
+  let level = null;
+  best.forEach((v, i) => {
+    if (v === null || v === level) return;
+    path += path ? `H${x(numbers[i])}V${y(v)}` : `M${x(numbers[i])} ${y(v)}`;
+    level = v;
+  });
+  return path && `${path}H${x(numbers.at(-1))}`;
+}
+
+const SWATCHES = {
+  dots: "M12 7h.01",
+  best: "M2 11H10V3H22",
+  natural: "M2 7H22",
+  references: "M12 2.5l4.5 4.5l-4.5 4.5l-4.5 -4.5z",
+};
+
+const swatch = (kind) =>
+  svg(
+    "svg",
+    { viewBox: "0 0 24 14", width: 24, height: 14, "aria-hidden": "true" },
+    svg("path", { class: kind, d: SWATCHES[kind] }),
+  );
+
+/** A small line of the best so far, without axes; the text beside it says its numbers. */
+export function sparkline({ numbers, best }) {
+  const [low, high] = range(best);
+  const last = Math.max(1, numbers.at(-1) ?? 0);
+  const x = (n) => round((100 * n) / last);
+  const y = (v) => round(2 + (26 * (high - v)) / (high - low));
+  return svg(
+    "svg",
+    { class: "spark", viewBox: "0 0 100 30", preserveAspectRatio: "none", "aria-hidden": "true" },
+    svg("path", { class: "best", d: steps({ numbers, best }, x, y) }),
+  );
+}

@@ -1,0 +1,67 @@
+/** Numbers, times and words as the page writes them. */
+
+const WHOLE = new Intl.NumberFormat("en");
+const SHORT = new Intl.NumberFormat("en", { maximumSignificantDigits: 4 });
+const LARGE = new Intl.NumberFormat("en", { maximumFractionDigits: 1 });
+const DAY = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", year: "numeric" });
+const CLOCK = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit" });
+
+/** A whole number with thousands apart. */
+export const whole = (n) => WHOLE.format(n);
+
+/** A response: about four digits; a dash where there is none. */
+export function value(v) {
+  if (v === null || v === undefined) return "–";
+  const size = Math.abs(v);
+  if (size !== 0 && (size >= 1e6 || size < 1e-3)) return v.toExponential(2);
+  return (size >= 1000 ? LARGE : SHORT).format(v);
+}
+
+/** "1 trial", "2 trials". */
+export const count = (n, noun) => `${whole(n)} ${noun}${n === 1 ? "" : "s"}`;
+
+/** A share, 0 to 1, in per cent. */
+export const share = (s) => `${s > 0 && s < 0.01 ? "< 1" : Math.round(100 * s)}\u00a0%`;
+
+/** Seconds as "1:05" to count down; negative ones as 0:00. */
+export function countdown(seconds) {
+  const left = Math.max(0, Math.ceil(seconds));
+  const clock = `${Math.floor(left / 60) % 60}:${String(left % 60).padStart(2, "0")}`;
+  return left < 3600 ? clock : `${Math.floor(left / 3600)}:${clock.padStart(5, "0")}`;
+}
+
+/** Seconds as a rough length of time. */
+export function length(seconds) {
+  if (seconds < 90) return `${Math.round(seconds)} s`;
+  const minutes = Math.round(seconds / 60);
+  if (minutes < 90) return `${minutes} min`;
+  const hours = Math.floor(minutes / 60);
+  if (hours < 48) return `${hours} h ${minutes % 60} min`;
+  return `${whole(Math.round(hours / 24))} days`;
+}
+
+/** Trials in a second, in the unit that reads best. */
+export function rate(perSecond) {
+  if (perSecond >= 2) return `${SHORT.format(Number(perSecond.toPrecision(3)))} trials/s`;
+  if (perSecond >= 1 / 60) return `${SHORT.format(Number((60 * perSecond).toPrecision(3)))} trials/min`;
+  return `${SHORT.format(Number((3600 * perSecond).toPrecision(2)))} trials/h`;
+}
+
+/** Seconds since 1970 as a time of today, or with its day. */
+export function moment(seconds) {
+  if (seconds === null || seconds === undefined) return "–";
+  const date = new Date(1000 * seconds);
+  const today = date.toDateString() === new Date().toDateString();
+  return today ? CLOCK.format(date) : `${DAY.format(date)}, ${CLOCK.format(date)}`;
+}
+
+/** What a trial without a picture of its own is called. */
+export function outcome(trial) {
+  return trial.state === "done" ? `value ${value(trial.value)}` : trial.state;
+}
+
+/** The name of the responses' axis; a study may say its unit in its meta. */
+export function quantity(study) {
+  const unit = study.meta?.unit;
+  return typeof unit === "string" && unit ? `response (${unit})` : "response";
+}

@@ -1,0 +1,41 @@
+/** A trial as a picture with its words. */
+
+import { h, set } from "./dom.js";
+import { outcome, whole } from "./format.js";
+
+/** Height and width of a study's pictures, in pixels; null where it has none. */
+export function pixels(study) {
+  const shape = study.stimulus_shape;
+  if (study.image?.size) return study.image.size;
+  return shape && shape.length === 3 ? shape.slice(1) : null;
+}
+
+/**
+ * The place of a stimulus, whose size is known before its picture has come.
+ * @param {object} study
+ * @param {"eager"|"lazy"} [loading]
+ * @returns {{node: HTMLElement, show: (trial: object|null) => void}}
+ */
+export function picture(study, loading = "lazy") {
+  const size = pixels(study);
+  const node = h("div", { class: size ? "picture" : "picture none" });
+  if (size) node.style.aspectRatio = `${size[1]} / ${size[0]}`;
+  let image = null;
+
+  function show(trial) {
+    if (!trial?.stimulus_url) {
+      image?.remove();
+      image = null;
+      return;
+    }
+    const text = `stimulus of trial ${whole(trial.number)}, ${outcome(trial)}`;
+    if (!image) {
+      image = h("img", { loading, decoding: "async", draggable: "false" });
+      node.append(image);
+    }
+    set(image, "alt", text);
+    set(image, "src", trial.stimulus_url);
+  }
+
+  return { node, show };
+}

@@ -1,0 +1,256 @@
+/** One study: its panels, fed by one reading and then by the events. */
+
+import { actions } from "./actions.js";
+import * as api from "./api.js";
+import { arms } from "./arms.js";
+import { chart } from "./chart.js";
+import { Curve } from "./curve.js";
+import { h, say, set } from "./dom.js";
+import { count, moment, quantity, value, whole } from "./format.js";
+import { champion, gallery, MOST } from "./gallery.js";
+import { follow } from "./live.js";
+import { paced } from "./pace.js";
+import { progress } from "./progress.js";
+import { settings } from "./settings.js";
+import { shown } from "./shown.js";
+import { trials } from "./trials.js";
+
+const FRAME = 250; // milliseconds between two paintings
+const SLOW = 4000; // milliseconds between two readings of what events do not carry
+const AGAIN = 2000; // milliseconds until a reading that failed is tried again
+const SPEAK = 10_000; // milliseconds between two spoken values
+const RECENT = 100; // trials whose times give the first rate
+const OPEN = 200; // open trials that are read
+
+/**
+ * @param {HTMLElement} main
+ * @param {import("./main.js").Page} page
+ * @param {string} name
+ * @returns {() => void} leaves the study
+ */
+export function studyView(main, page, name) {
+  let study = null;
+  let curve = null;
+  let best = [];
+  let proposals = [];
+  let parts = null; // the panels, once the study is known
+  let waiting = null; // the events that came while it was read
+  let spoken = null; // the best value that a screen reader has heard
+  let left = false;
+  let readings = 0; // begun: only the last one counts
+  let retry = null;
+
+  const painting = paced(paint, FRAME);
+  const bests = paced(() => reread(async () => (best = await api.best(name, MOST))), SLOW);
+  const origins = paced(() => reread(async () => (proposals = await api.arms(name))), SLOW);
+  const curves = paced(() => reread(async () => (curve = new Curve(await api.curve(name)))), SLOW);
+  const speaking = paced(speak, SPEAK);
+  const ticking = setInterval(() => parts && tick(), 1000);
+  const stop = follow(name, { open: load, event: received, lost });
+  main.replaceChildren(h("p", { class: "empty", role: "status" }, `Reading ${name} …`));
+
+  /** Reads everything anew. Events that come meanwhile are applied after it, where they are later. */
+  async function load() {
+    clearTimeout(retry);
+    const mine = ++readings;
+    waiting = [];
+    try {
+      const read = await api.study(name);
+      const since = read.counts.asked - RECENT - 1;
+      const [line, top, from, opened, recent] = await Promise.all([
+        api.curve(name),
+        api.best(name, MOST),
+        api.arms(name),
+        api.trials(name, { limit: OPEN, state: "open" }),
+        api.trials(name, { after: Math.max(-1, since), limit: RECENT }),
+      ]);
+      if (left || mine !== readings) return;
+      study = read;
+      curve = new Curve(line);
+      best = top;
+      proposals = from;
+      parts ??= build();
+      painting.request();
+      parts.shown.replace(opened.trials);
+      parts.progress.answered(recent.trials.map((t) => t.told_at));
+      await parts.trials.reload(study.counts.asked);
+    } catch (error) {
+      if (left || mine !== readings || page.failed(error, main)) return;
+      page.link("reconnecting");
+      retry = setTimeout(load, AGAIN);
+      return;
+    }
+    if (left || mine !== readings) return;
+    page.link("live");
+    const missed = waiting.filter(([, data]) => (data.sequence ?? data.last_sequence) > study.last_sequence);
+    waiting = null;
+    for (const [kind, data] of missed) apply(kind, data);
+    spoken ??= study.best?.value ?? null;
+    painting.request();
+  }
+
+  /** The stream broke: whether there is still a study to try again for. */
+  async function lost() {
+    if (left) return false;
+    page.link("reconnecting");
+    try {
+      await api.study(name);
+      return true;
+    } catch (error) {
+      return !left && !page.failed(error, main);
+    }
+  }
+
+  function received(kind, data) {
+    if (left) return;
+    if (waiting) waiting.push([kind, data]);
+    else if (study) apply(kind, data);
+    painting.request();
+  }
+
+  function apply(kind, data) {
+    if (kind === "state") change(data);
+    else if (kind === "ask") asked(data);
+    else if (kind === "tell") told(data);
+    else {
+      study.counts = data.counts;
+      if (kind !== "enqueue") parts.shown.mark(data.numbers, kind === "veto" ? "vetoed" : "handed back");
+      parts.trials.changed(data.numbers, study.counts.asked);
+    }
+  }
+
+  function asked({ trials: opened }) {
+    const fresh = opened.filter((t) => t.attempt === 1).length;
+    study.counts.asked += fresh;
+    study.counts.open += fresh;
+    parts.shown.open(opened);
+    parts.trials.changed(
+      opened.map((t) => t.number),
+      study.counts.asked,
+    );
+    origins.request();
+  }
+
+  function told({ trials: answered, best: found, counts }) {
+    const done = answered.filter((t) => t.state === "done");
+    const least = best.length < MOST ? -Infinity : best.at(-1).value;
+    if (counts.references !== study.counts.references) curves.request();
+    study.counts = counts;
+    study.best = found;
+    curve.tell(done, found);
+    parts.shown.update(answered);
+    parts.progress.answered(answered.map((t) => t.told_at));
+    parts.trials.changed(
+      answered.map((t) => t.number),
+      counts.asked,
+    );
+    if (done.some((t) => t.value > least)) bests.request();
+    speaking.request();
+  }
+
+  /** Another state of the study: by a button here, or by anybody. */
+  function change(next) {
+    if (next.state === "deleted") {
+      page.gone(main, `The study ${name} was deleted.`);
+      return;
+    }
+    study = next;
+    if (study.state !== "running") {
+      for (const reading of [bests, origins, curves]) reading.request();
+    }
+    painting.request();
+  }
+
+  async function reread(read) {
+    try {
+      await read();
+      painting.request();
+    } catch (error) {
+      if (!left) page.report(error);
+    }
+  }
+
+  async function veto(trial) {
+    try {
+      await api.veto(name, trial.number);
+      page.announce(`Trial ${trial.number} vetoed.`);
+    } catch (error) {
+      page.report(error);
+    }
+  }
+
+  function build() {
+    const write = page.access === "write";
+    const [state, words] = [h("span", { class: "badge", role: "status" }), h("p", { class: "note" })];
+    const built = {
+      chart: chart(),
+      champion: champion(study),
+      progress: progress(),
+      gallery: gallery(study),
+      arms: arms(),
+      shown: shown(study, { veto: write ? veto : null, refuse: page.announce }),
+      trials: trials(study, page.report),
+      actions: write ? actions(study, change, page.report) : null,
+    };
+    built.paintHead = () => {
+      set(state, "data-state", study.state);
+      say(state, study.state);
+      say(
+        words,
+        `${study.generator ?? "plain space"}, ${study.optimizer}, ${count(study.dim, "dimension")}, since ${moment(study.created_at)}`,
+      );
+    };
+    main.replaceChildren(
+      h("p", { class: "crumb" }, h("a", { href: "#/" }, "All studies")),
+      h("div", { class: "head" }, h("h1", { tabindex: -1 }, name), state, ...(write ? [built.actions.node] : [])),
+      words,
+      h(
+        "section",
+        { class: "hero", "aria-labelledby": "curve" },
+        h("h2", { id: "curve", class: "unseen" }, "Response by trial"),
+        built.champion.node,
+        built.chart.node,
+      ),
+      built.progress.node,
+      built.shown.node,
+      built.gallery.node,
+      built.arms.node,
+      built.trials.node,
+      settings(study),
+    );
+    page.arrived(name);
+    return built;
+  }
+
+  function paint() {
+    if (left || !study || !parts) return;
+    parts.paintHead();
+    parts.actions?.paint(study);
+    parts.champion.paint(study);
+    parts.chart.draw(curve, study, quantity(study));
+    parts.progress.paint(study);
+    parts.shown.paint(study.counts.open);
+    parts.gallery.paint(best);
+    parts.arms.paint(proposals);
+  }
+
+  function tick() {
+    parts.shown.tick();
+    if (study.state === "running") parts.progress.paint(study);
+  }
+
+  function speak() {
+    const found = study.best;
+    if (!found || found.value === spoken) return;
+    spoken = found.value;
+    page.announce(`New best: ${value(found.value)}, trial ${whole(found.number)}.`);
+  }
+
+  return () => {
+    left = true;
+    stop();
+    clearInterval(ticking);
+    clearTimeout(retry);
+    for (const pacing of [painting, bests, origins, curves, speaking, parts?.chart, parts?.trials]) pacing?.stop();
+  };
+}

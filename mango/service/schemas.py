@@ -1,0 +1,236 @@
+"""What requests hold, checked before anything else looks at it; what is not named here is refused."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat, field_validator, model_validator
+
+NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"  # of a study: a file's name everywhere
+MOST_ASKED = 10_000  # trials at once
+MOST_BUDGET = 100_000_000
+MOST_AXES = 65_536
+MOST_PIXELS = 4_096 * 4_096
+MOST_LEASE = 30 * 86_400.0  # seconds
+
+Number = Annotated[int, Field(ge=0, le=2**53)]
+Attempt = Annotated[int, Field(ge=1, le=2**31)]
+Share = Annotated[float, Field(ge=0, lt=1)]
+Pixels = Annotated[int, Field(ge=1, le=8192)]
+Seconds = Annotated[float, Field(gt=0, le=MOST_LEASE)]
+
+
+def _not_infinite(value: float) -> float:
+    if math.isinf(value):
+        raise ValueError("a value is a finite number; tell NaN or null where the response was lost")
+    return value
+
+
+Value = Annotated[float, AfterValidator(_not_infinite)] | None  # NaN or null: the response was lost
+Code = Annotated[list[FiniteFloat], Field(min_length=1, max_length=MOST_AXES)]
+
+
+class Model(BaseModel):
+    """Strict: a text is no number, and an unknown name is an error."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class Box(Model):
+    """Continuous axes between two bounds."""
+
+    kind: Literal["box"]
+    dim: Annotated[int, Field(ge=1, le=MOST_AXES)]
+    low: FiniteFloat = -1.0
+    high: FiniteFloat = 1.0
+    prior: Literal["uniform", "normal"] = "uniform"
+
+
+class Grid(Model):
+    """Ordered levels on every axis."""
+
+    kind: Literal["grid"]
+    dim: Annotated[int, Field(ge=1, le=MOST_AXES)]
+    levels: Annotated[int, Field(ge=2, le=65_536)]
+
+
+class CodeBook(Model):
+    """Labels on every axis, perhaps of a code book whose entries lie somewhere and whose axes lie on a map."""
+
+    kind: Literal["codebook"]
+    dim: Annotated[int, Field(ge=1, le=MOST_AXES)]
+    levels: Annotated[int, Field(ge=2, le=65_536)]
+    embedding: list[list[FiniteFloat]] | None = None
+    layout: list[Annotated[int, Field(ge=1)]] | None = None
+
+
+Space = Annotated[Box | Grid | CodeBook, Field(discriminator="kind")]
+
+
+class ImageSettings(Model):
+    """How stimuli are drawn as PNG.
+
+    Attributes:
+        size: height and width in pixels; null: those of the stimulus.
+        background: grey around a stimulus of another shape, 0 black, 1 white.
+        upsampling: how a stimulus is enlarged.
+    """
+
+    size: Annotated[tuple[Pixels, Pixels] | None, Field(strict=False)] = None
+    background: Annotated[float, Field(ge=0, le=1)] = 0.5
+    upsampling: Literal["nearest", "bilinear", "bicubic"] = "nearest"
+
+    @model_validator(mode="after")
+    def _bounded(self) -> ImageSettings:
+        if self.size is not None and self.size[0] * self.size[1] > MOST_PIXELS:
+            raise ValueError(
+                f"an image of at most {MOST_PIXELS:,} pixels is drawn; got {self.size[0]} x {self.size[1]}"
+            )
+        return self
+
+
+class References(Model):
+    """Reference images between trials: ``count`` natural stimuli of the generator, or codes of one's own."""
+
+    every: Annotated[int, Field(ge=1, le=1_000_000)]
+    count: Annotated[int, Field(ge=1, le=1000)] = 1
+    codes: Annotated[list[Code], Field(min_length=1, max_length=1000)] | None = None
+
+
+class StudyNew(Model):
+    """A study to be made; see `mango.Study` for what is not said here.
+
+    Attributes:
+        lease: seconds that a trial stays with whoever asked it; each ask may say otherwise.
+        natural_maximum: of the neuron, drawn beside what is found.
+    """
+
+    name: Annotated[str, Field(pattern=NAME)]
+    generator: str | None = None
+    space: Space | None = None
+    budget: Annotated[int, Field(ge=1, le=MOST_BUDGET)]
+    optimizer: str = "auto"
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    batch: Annotated[int, Field(ge=1, le=MOST_ASKED)] = 40
+    repeats: Annotated[int, Field(ge=1, le=10_000)] = 1
+    chart: str | None = None
+    options: dict[str, Any] = {}
+    weight: FiniteFloat = 0.0
+    leaders: Share = 0.0
+    confirm: Annotated[int, Field(ge=0, le=MOST_BUDGET)] = 0
+    lease: Seconds = 600.0
+    image: ImageSettings = ImageSettings()
+    references: References | None = None
+    natural_maximum: FiniteFloat | None = None
+    meta: dict[str, Any] = {}
+
+    @model_validator(mode="after")
+    def _one_source(self) -> StudyNew:
+        if (self.generator is None) == (self.space is None):
+            raise ValueError("a study needs a generator or a space, one of them")
+        if self.references is not None and self.generator is None and self.references.codes is None:
+            raise ValueError("without a generator, references need codes")
+        return self
+
+
+class Ask(Model):
+    """Trials wanted; ``lease`` in seconds, else the study's own."""
+
+    n: Annotated[int, Field(ge=1, le=MOST_ASKED)] = 1
+    lease: Seconds | None = None
+
+
+class ToldTrial(Model):
+    """The answer to one trial: one value, or one for each repeat; ``response``: of all channels, kept beside it."""
+
+    number: Number
+    attempt: Attempt
+    value: Value = None
+    values: Annotated[list[Value], Field(min_length=1, max_length=10_000)] | None = None
+    keys: Annotated[list[Value], Field(min_length=1, max_length=10_000)] | None = None
+    seconds: Annotated[float, Field(ge=0, lt=1e9)] = 0.0
+    response: Annotated[list[Value] | list[list[Value]], Field(max_length=1_000_000)] | None = None
+
+    @model_validator(mode="after")
+    def _told(self) -> ToldTrial:
+        given = {"value", "values"} & self.model_fields_set
+        if len(given) != 1:
+            raise ValueError("a result needs value (null where it was lost) or values, one of them")
+        if self.values is None and "values" in given:
+            raise ValueError("values are numbers, one for each repeat, null where one was lost")
+        if isinstance(self.response, list) and self.response and isinstance(self.response[0], list):
+            if len({len(row) for row in self.response if isinstance(row, list)}) > 1:
+                raise ValueError("the rows of a response have equal lengths")
+        return self
+
+
+class ToldReference(Model):
+    """The answer to one showing of a reference image."""
+
+    presentation: Number
+    value: Value = None
+    values: Annotated[list[Value], Field(min_length=1, max_length=10_000)] | None = None
+
+
+class Tell(Model):
+    """Answers, in any order; accepted whole or refused whole."""
+
+    results: Annotated[list[ToldTrial], Field(max_length=MOST_ASKED)] = []
+    references: Annotated[list[ToldReference], Field(max_length=MOST_ASKED)] = []
+
+    @field_validator("results")
+    @classmethod
+    def _once(cls, results: list[ToldTrial]) -> list[ToldTrial]:
+        if len({result.number for result in results}) < len(results):
+            raise ValueError("each trial is told once in a request")
+        return results
+
+
+class FailedTrial(Model):
+    """A trial that could not be shown."""
+
+    number: Number
+    attempt: Attempt
+    reason: Annotated[str, Field(max_length=10_000)] = ""
+
+
+class Fail(Model):
+    """Trials that could not be shown; the optimizer hears that they are lost."""
+
+    trials: Annotated[list[FailedTrial], Field(min_length=1, max_length=MOST_ASKED)]
+
+
+class HeldTrial(Model):
+    """A hand-out."""
+
+    number: Number
+    attempt: Attempt
+
+
+class Release(Model):
+    """Trials that this client will not show."""
+
+    trials: Annotated[list[HeldTrial], Field(min_length=1, max_length=MOST_ASKED)]
+
+
+class Veto(Model):
+    """Trials that are not to be shown."""
+
+    numbers: Annotated[list[Number], Field(min_length=1, max_length=MOST_ASKED)]
+    reason: Annotated[str, Field(max_length=10_000)] = ""
+
+
+class Enqueue(Model):
+    """Codes to be asked verbatim."""
+
+    codes: Annotated[list[Code], Field(min_length=1, max_length=MOST_ASKED)]
+    origin: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,30}$")] = "enqueued"
+
+
+class Render(Model):
+    """Codes to be drawn, for rigs that own their optimizer."""
+
+    generator: str
+    codes: Annotated[list[Code], Field(min_length=1, max_length=1000)]
+    image: ImageSettings = ImageSettings()

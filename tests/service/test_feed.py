@@ -1,0 +1,89 @@
+"""Server-sent events over a real connection."""
+
+from __future__ import annotations
+
+import json
+
+import httpx
+import pytest
+
+from tests.service.serving import serving
+
+STUDY = {"name": "a", "space": {"kind": "box", "dim": 3}, "optimizer": "random", "budget": 30}
+
+
+@pytest.fixture
+def url(tmp_path):
+    with serving(f"sqlite:///{tmp_path}/mango.db") as url:
+        assert httpx.post(f"{url}/v1/studies", json=STUDY).status_code == 201
+        yield f"{url}/v1/studies/a"
+
+
+def messages(lines, n):
+    """The next so many, as (id, name, data)."""
+    found, fields = [], {}
+    for line in lines:
+        if line and not line.startswith(":"):
+            name, _, value = line.partition(": ")
+            fields[name] = value
+        elif fields:
+            found.append((int(fields["id"]) if "id" in fields else None, fields["event"], json.loads(fields["data"])))
+            fields = {}
+            if len(found) == n:
+                return found
+    return found
+
+
+def test_what_happens_is_told_as_it_happens(url):
+    with httpx.stream("GET", f"{url}/events", timeout=20) as stream:
+        assert stream.headers["content-type"].startswith("text/event-stream")
+        lines = stream.iter_lines()
+        [(sequence, name, study)] = messages(lines, 1)
+        assert (sequence, name, study["state"]) == (-1, "state", "running")
+        trials = httpx.post(f"{url}/ask", json={"n": 3}).json()["trials"]
+        [(sequence, name, data)] = messages(lines, 1)
+        assert (sequence, name) == (0, "ask")
+        assert [t["number"] for t in data["trials"]] == [0, 1, 2]
+        assert all(t["lease_until"] > data["at"] for t in data["trials"])
+        results = [{"number": t["number"], "attempt": 1, "value": t["number"]} for t in trials]
+        httpx.post(f"{url}/tell", json={"results": results})
+        [(sequence, name, data)] = messages(lines, 1)
+        assert (sequence, name, data["best"]["number"], data["counts"]["told"]) == (1, "tell", 2, 3)
+        httpx.post(f"{url}/pause")
+        [(sequence, name, study)] = messages(lines, 1)
+        assert (sequence, name, study["state"]) == (2, "state", "paused")
+
+
+def test_a_watcher_who_was_cut_off_misses_nothing(url):
+    with httpx.stream("GET", f"{url}/events", timeout=20) as stream:
+        messages(stream.iter_lines(), 1)
+    httpx.post(f"{url}/ask", json={"n": 2})
+    httpx.post(f"{url}/veto", json={"numbers": [1]})
+    with httpx.stream("GET", f"{url}/events", headers={"Last-Event-ID": "0"}, timeout=20) as stream:
+        found = messages(stream.iter_lines(), 2)
+    assert [(sequence, name) for sequence, name, _ in found] == [(0, "state"), (1, "veto")]
+    assert found[1][2]["numbers"] == [1]
+    with httpx.stream("GET", f"{url}/events", timeout=20) as stream:
+        assert messages(stream.iter_lines(), 1)[0][0] == 1
+
+
+def test_a_study_that_is_deleted_ends_its_streams(url):
+    with httpx.stream("GET", f"{url}/events", timeout=20) as stream:
+        lines = stream.iter_lines()
+        messages(lines, 1)
+        assert httpx.delete(url).status_code == 204
+        assert messages(lines, 2) == [(None, "state", {"name": "a", "state": "deleted"})]
+
+
+def test_many_watch(url):
+    streams = [httpx.stream("GET", f"{url}/events", timeout=20) for _ in range(5)]
+    open_streams = [stream.__enter__() for stream in streams]
+    try:
+        lines = [stream.iter_lines() for stream in open_streams]
+        for line in lines:
+            messages(line, 1)
+        httpx.post(f"{url}/ask", json={"n": 1})
+        assert {messages(line, 1)[0][:2] for line in lines} == {(0, "ask")}
+    finally:
+        for stream in streams:
+            stream.__exit__(None, None, None)
