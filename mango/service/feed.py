@@ -13,7 +13,7 @@ from typing import Any
 
 from starlette.concurrency import run_in_threadpool
 
-from mango.service.hub import Hosted
+from mango.service.hosted import Hosted
 from mango.storage import Event
 
 AT_ONCE = 50  # events of the log that are read together

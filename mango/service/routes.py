@@ -18,7 +18,8 @@ from mango.errors import CodeError, InputError
 from mango.optimizers import TABLE as OPTIMIZERS
 from mango.optimizers import optimizer_class
 from mango.service import answers, feed, images, schemas, views
-from mango.service.hub import Hosted, Hub, NoStudy
+from mango.service.hosted import Hosted
+from mango.service.hub import Hub, NoStudy
 from mango.space import Codes
 from mango.trial import Result, TrialRecord, TrialState
 
