@@ -20,6 +20,8 @@ class TrialAnswer(BaseModel):
     value: Number
     values: list[Number]
     error: Number
+    key: Number
+    seconds: Number
     log_prior: Number
     asked_at: float
     told_at: Number
@@ -55,6 +57,7 @@ class StudyAnswer(BaseModel):
     budget: int
     batch: int
     repeats: int
+    ordered: bool
     lease: Number
     image: dict[str, Any] | None
     dim: int
@@ -65,6 +68,19 @@ class StudyAnswer(BaseModel):
     best: TrialAnswer | None
     recommended: TrialAnswer | None
     last_sequence: int
+
+
+class SpaceAnswer(BaseModel):
+    """The codes that may be asked; the lists are one number for each axis, see `mango.SearchSpace`."""
+
+    dim: int
+    lower: list[float]
+    upper: list[float]
+    levels: list[int]
+    ordered: list[bool]
+    prior: Literal["uniform", "normal"]
+    embedding: list[list[float]] | None
+    layout: list[int] | None
 
 
 class ListedBest(BaseModel):
@@ -122,12 +138,17 @@ class HandedReference(BaseModel):
 
 
 class AskAnswer(BaseModel):
-    """A block, in the order in which to show it; ``waiting``: nothing now, ask again after some answers."""
+    """A block, in the order in which to show it, and its event in the log.
+
+    Attributes:
+        waiting: nothing now, ask again after some answers.
+    """
 
     trials: list[HandedTrial]
     references: list[HandedReference]
     state: State
     waiting: bool
+    sequence: int
 
 
 class TellAnswer(BaseModel):

@@ -172,6 +172,7 @@ class Hosted:
             "budget": configuration.budget,
             "batch": configuration.batch,
             "repeats": configuration.repeats,
+            "ordered": configuration.ordered,
             "lease": self.settings.get("lease"),
             "image": self.settings.get("image"),
             "dim": configuration.space.dim,

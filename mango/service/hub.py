@@ -106,7 +106,7 @@ class Hub:
                 weight=new.weight,
                 leaders=new.leaders,
                 confirm=new.confirm,
-                ordered=False,
+                ordered=new.ordered,
                 storage=self.database,
                 name=new.name,
                 meta={**new.meta, SERVICE: kept},

@@ -165,6 +165,12 @@ def finish(hosted: TheStudy) -> Response:
     return packed(hosted.summary())
 
 
+@router.get("/studies/{name}/space", response_model=answers.SpaceAnswer)
+def space(hosted: TheStudy) -> Response:
+    """The codes that may be asked, axis by axis, see `mango.SearchSpace`."""
+    return packed(views.space(hosted.study.configuration.space))
+
+
 # -- ask and tell ---------------------------------------------------------------------------------------------------
 
 
@@ -186,7 +192,8 @@ def ask(
     if kind == JSON:
         references = [views.reference(showing, hosted.name, hosted.shape) for showing in block.references]
         handed = [hosted.handed(trial) for trial in block.trials]
-        return packed({"trials": handed, "references": references, "state": state, "waiting": waiting})
+        standing = {"state": state, "waiting": waiting, "sequence": block.sequence}
+        return packed({"trials": handed, "references": references, **standing})
     space = hosted.study.configuration.space
     whole = space.dtype.kind == "i"
     codes = np.array([trial.code for trial in block.trials], "<i4" if whole else "<f4").reshape(-1, space.dim)
@@ -403,6 +410,8 @@ def _told(hub: Hub, hosted: Hosted, receipt: exchange.Receipt) -> Response:
 
 
 def _result(told: schemas.ToldTrial, repeats: int) -> Result:
+    if told.reason is not None:
+        return Result(told.number, told.attempt, (), None, TrialState.FAILED, told.seconds, told.reason)
     values = numbers(told.values, told.value)
     if told.values is None and told.value is None:
         values *= repeats  # lost, all of them

@@ -102,6 +102,7 @@ class StudyNew(Model):
     """A study to be made; see `mango.Study` for what is not said here.
 
     Attributes:
+        ordered: the same trials whoever answers and when, see `mango.Study`; at most two batches are out at a time.
         lease: seconds that a trial stays with whoever asked it; each ask may say otherwise.
         natural_maximum: of the neuron, drawn beside what is found.
     """
@@ -119,6 +120,7 @@ class StudyNew(Model):
     weight: FiniteFloat = 0.0
     leaders: Share = 0.0
     confirm: Annotated[int, Field(ge=0, le=MOST_BUDGET)] = 0
+    ordered: bool = False
     lease: Seconds = 600.0
     image: ImageSettings = ImageSettings()
     references: References | None = None
@@ -142,7 +144,11 @@ class Ask(Model):
 
 
 class ToldTrial(Model):
-    """The answer to one trial: one value, or one for each repeat; ``response``: of all channels, kept beside it."""
+    """The answer to one trial: one value, or one for each repeat, or the reason why it could not be shown.
+
+    Attributes:
+        response: of all channels, kept beside it.
+    """
 
     number: Number
     attempt: Attempt
@@ -150,15 +156,20 @@ class ToldTrial(Model):
     values: Annotated[list[Value], Field(min_length=1, max_length=10_000)] | None = None
     keys: Annotated[list[Value], Field(min_length=1, max_length=10_000)] | None = None
     seconds: Annotated[float, Field(ge=0, lt=1e9)] = 0.0
+    reason: Annotated[str, Field(max_length=10_000)] | None = None
     response: Annotated[list[Value] | list[list[Value]], Field(max_length=1_000_000)] | None = None
 
     @model_validator(mode="after")
     def _told(self) -> ToldTrial:
-        given = {"value", "values"} & self.model_fields_set
+        given = {"value", "values", "reason"} & self.model_fields_set
         if len(given) != 1:
-            raise ValueError("a result needs value (null where it was lost) or values, one of them")
+            raise ValueError(
+                "a result needs value (null where it was lost), values, or the reason why it failed, one of them"
+            )
         if self.values is None and "values" in given:
             raise ValueError("values are numbers, one for each repeat, null where one was lost")
+        if "reason" in given and (self.reason is None or self.keys is not None):
+            raise ValueError("a reason is a text, and what failed has no keys")
         if isinstance(self.response, list) and self.response and isinstance(self.response[0], list):
             if len({len(row) for row in self.response if isinstance(row, list)}) > 1:
                 raise ValueError("the rows of a response have equal lengths")

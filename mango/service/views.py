@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import quote
 
 from mango.service.images import is_image
+from mango.space import SearchSpace
 from mango.trial import Reference, TrialRecord, TrialState
 
 Json = dict[str, Any]
@@ -47,6 +48,8 @@ def trial(record: TrialRecord, name: str, shape: tuple[int, ...] | None, until: 
         "value": null(record.value),
         "values": [null(v) for v in record.values],
         "error": null(record.error),
+        "key": null(record.key),
+        "seconds": null(record.seconds),
         "log_prior": null(record.log_prior),
         "asked_at": record.asked_at,
         "told_at": null(record.told_at),
@@ -68,6 +71,15 @@ def reference(showing: Reference, name: str, shape: tuple[int, ...] | None) -> J
         "value": null(showing.value),
         "stimulus_url": stimulus_url(name, shape, f"references/{showing.image}"),
     }
+
+
+def space(codes: SearchSpace) -> Json:
+    """Codes that may be asked."""
+    names = ("lower", "upper", "levels", "ordered")
+    axes: Json = {name: getattr(codes, name).tolist() for name in names}
+    embedding = None if codes.embedding is None else codes.embedding.tolist()
+    layout = None if codes.layout is None else list(codes.layout)
+    return {"dim": codes.dim, **axes, "prior": codes.prior, "embedding": embedding, "layout": layout}
 
 
 def arms(records: Iterable[TrialRecord], recent: int = 200) -> list[Json]:

@@ -177,10 +177,41 @@ def test_lost_failed_released_vetoed(client):
     assert [t["number"] for t in get(client, "a/trials?limit=2&latest=true")["trials"]] == [5, 4]
 
 
+def test_a_failure_may_be_told_among_values(client):
+    created(client)
+    post(client, "a/ask", {"n": 2})
+    failed = {"number": 0, "attempt": 1, "reason": "shutter", "seconds": 2.5}
+    said = post(client, "a/tell", {"results": [failed, {"number": 1, "attempt": 1, "value": 1.0}]})
+    assert said["accepted"] == [0, 1]
+    trial = get(client, "a/trials/0")
+    assert (trial["state"], trial["reason"], trial["seconds"], trial["values"]) == ("failed", "shutter", 2.5, [])
+    for wrong in ({"value": 1.0, "reason": "x"}, {"reason": None}, {"reason": "x", "keys": [1.0]}):
+        assert "reason" in message(post(client, "a/tell", {"results": [{"number": 1, "attempt": 1, **wrong}]}, 422))
+
+
+def test_a_space_is_told_axis_by_axis(client):
+    book = {"kind": "codebook", "dim": 4, "levels": 2, "embedding": [[0.1], [1 / 3]], "layout": [2, 2]}
+    created(client, space=book)
+    assert get(client, "a/space") == {
+        "dim": 4, "lower": [0.0] * 4, "upper": [1.0] * 4, "levels": [2] * 4, "ordered": [False] * 4,
+        "prior": "uniform", "embedding": [[0.1], [1 / 3]], "layout": [2, 2],
+    }  # fmt: skip
+
+
+def test_ordered_studies_hand_out_two_batches(client):
+    assert created(client, ordered=True, batch=4)["ordered"]
+    block = post(client, "a/ask", {"n": 20})["trials"]
+    assert sorted(t["number"] for t in block) == list(range(8))
+    assert post(client, "a/ask", {"n": 1})["waiting"]
+    post(client, "a/tell", told([t for t in block if t["number"] < 4]))
+    assert sorted(t["number"] for t in post(client, "a/ask", {"n": 20})["trials"]) == [8, 9, 10, 11]
+
+
 def test_paused_and_finished_studies_say_so(client):
     created(client)
     assert post(client, "a/pause")["state"] == "paused"
-    assert post(client, "a/ask", {"n": 3}) == {"trials": [], "references": [], "state": "paused", "waiting": False}
+    block = post(client, "a/ask", {"n": 3})
+    assert block == {"trials": [], "references": [], "state": "paused", "waiting": False, "sequence": 0}
     assert post(client, "a/resume")["state"] == "running"
     trials = post(client, "a/ask", {"n": 3})["trials"]
     assert post(client, "a/finish")["state"] == "finished"
