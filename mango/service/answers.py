@@ -95,13 +95,15 @@ class Listed(BaseModel):
     """A study in the list; ``improvements``: the last trials that beat all before them, and their values."""
 
     name: str
-    state: str
+    state: State
     created_at: float
     generator: str | None
     optimizer: str
     budget: int
     repeats: int
     natural_maximum: Number
+    image: dict[str, Any] | None
+    stimulus_shape: list[int] | None
     counts: dict[str, int]
     best: ListedBest | None
     improvements: list[tuple[int, float]]
@@ -182,7 +184,7 @@ class BestAnswer(BaseModel):
 
 
 class TrialsAnswer(BaseModel):
-    """A page of trials; ``next``: what to give as ``after`` for the next one, null at the end."""
+    """A page of trials; ``next``: what to give as ``after``, or ``before``, for the next one, null at the end."""
 
     trials: list[TrialAnswer]
     next: int | None

@@ -31,7 +31,8 @@ def message(hosted: Hosted, event: Event) -> tuple[str, dict[str, Any]] | None:
     if event.kind == "tell":
         numbers = [row[0] for row in event.payload["results"]]
         best = None if hosted.best is None else hosted.trial(hosted.best)
-        return "tell", said | {"trials": _trials(hosted, numbers), "best": best, "counts": hosted.counted()}
+        became = {"best": best, "counts": hosted.counted(), "state": hosted.study.state}
+        return "tell", said | {"trials": _trials(hosted, numbers), **became}
     if event.kind == "release":
         numbers = [n for n, _ in event.payload["trials"]]
         return "release", said | {"numbers": numbers, "counts": hosted.counted()}

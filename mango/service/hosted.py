@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import threading
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -228,21 +230,22 @@ class Hosted:
         return [done[i] for i in order[:n]]
 
     def page(
-        self, after: int, limit: int, state: TrialState | None, *, latest: bool
+        self, after: int, limit: int, state: TrialState | None, *, latest: bool, before: int | None
     ) -> tuple[list[TrialRecord], int | None]:
-        """Trials of a state by number, the first ones above ``after``, and what follows them; or the latest."""
+        """Trials of a state by number, and after (``latest``: before) which number to go on, None at the end."""
         records = self.study.trials()
-        pool = reversed(records) if latest else iter(records[after + 1 :])
-        found = [record for record in pool if state is None or record.state is state][: limit + 1]
-        further = found[limit - 1].number if len(found) > limit and not latest else None
-        return found[:limit], further
+        pool = reversed(records[:before]) if latest else iter(records[after + 1 :])
+        found = list(islice((record for record in pool if state is None or record.state is state), limit + 1))
+        return found[:limit], found[limit - 1].number if len(found) > limit else None
 
     def curve(self) -> views.Json:
         """The course of the study, thinned."""
         records = self.study.trials()
-        values = self.study.objective(records) if records else np.empty(0)
-        values = np.where([record.state is TrialState.DONE for record in records], values, np.nan)
-        best = np.fmax.accumulate(values) if len(values) else values
+        merits = self.study.objective(records) if records else np.empty(0)
+        merits = np.where([record.state is TrialState.DONE for record in records], merits, -np.inf)
+        rises = merits > np.concatenate([[-np.inf], np.maximum.accumulate(merits)[:-1]])
+        leader = np.maximum.accumulate(np.where(rises, np.arange(len(records)), -1))
+        best = [math.nan if i < 0 else records[i].value for i in leader]
         shown = self.study.references()
         step = max(1, -(-len(shown) // MOST_SHOWN))
         asked = np.array([record.asked_at for record in records])
@@ -255,7 +258,7 @@ class Hosted:
             }
             for reference in shown[::step]
         ]
-        return views.curve(records, best.tolist()) | {"references": references}
+        return views.curve(records, best) | {"references": references}
 
     # -- who watches -----------------------------------------------------------------------------------------------
 

@@ -92,6 +92,7 @@ class Hub:
             "lease": new.lease,
             "image": new.image.model_dump(mode="json"),
             "natural_maximum": new.natural_maximum,
+            "stimulus_shape": None if generator is None else list(generator.stimulus_shape),
         }
         with self._lock:
             study = Study(
@@ -159,17 +160,21 @@ class Hub:
         """What the list says of a study, from its rows alone."""
         reader = Store.open(self.database, listed.name, own=False)
         kept, counts = reader.meta.get(SERVICE, {}), Counter(listed.counts)
+        shape, budget, repeats = kept.get("stimulus_shape"), reader.config["budget"], reader.config["repeats"]
+        used = not counts["open"] and counts.total() - counts["vetoed"] >= budget // repeats
         best = reader.best_rows(1)
-        url = f"{views.study_url(listed.name)}/trials/{best[0]['number']}/stimulus.png" if best else None
+        url = views.stimulus_url(listed.name, shape, f"trials/{best[0]['number']}") if best else None
         return {
             "name": listed.name,
-            "state": listed.state,
+            "state": "exhausted" if listed.state == "running" and used else listed.state,
             "created_at": listed.created_at,
             "generator": kept.get("generator"),
             "optimizer": reader.config["optimizer"],
-            "budget": reader.config["budget"],
-            "repeats": reader.config["repeats"],
+            "budget": budget,
+            "repeats": repeats,
             "natural_maximum": kept.get("natural_maximum"),
+            "image": kept.get("image"),
+            "stimulus_shape": shape,
             "counts": {"asked": counts.total(), "told": counts["done"]}
             | {name: counts[name] for name in ("open", "lost", "failed", "vetoed")},
             "best": {"number": best[0]["number"], "value": best[0]["value"], "stimulus_url": url} if best else None,

@@ -284,9 +284,13 @@ def trials(
     state: TrialState | None = None,
     codes: bool = False,
     latest: bool = False,
+    before: Annotated[int | None, Query(ge=0, le=2**53)] = None,
 ) -> Response:
-    """A page of trials by number, those of one state only; ``latest``: the last ones, the highest number first."""
-    rows, further = hosted.page(after, limit, state, latest=latest)
+    """A page of trials by number, those of one state only.
+
+    ``latest``: the last ones, the highest number first, or the last ones below ``before``.
+    """
+    rows, further = hosted.page(after, limit, state, latest=latest, before=before)
     return packed({"trials": [hosted.trial(record, code=codes) for record in rows], "next": further})
 
 

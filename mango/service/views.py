@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -25,7 +25,7 @@ def study_url(name: str) -> str:
     return f"/v1/studies/{quote(name)}"
 
 
-def stimulus_url(name: str, shape: tuple[int, ...] | None, part: str) -> str | None:
+def stimulus_url(name: str, shape: Sequence[int] | None, part: str) -> str | None:
     """Of a stimulus as PNG; None where stimuli are no images."""
     return f"{study_url(name)}/{part}/stimulus.png" if shape is not None and is_image(shape) else None
 
@@ -109,7 +109,7 @@ def arms(records: Iterable[TrialRecord], recent: int = 200) -> list[Json]:
 def curve(records: list[TrialRecord], best: list[float], most: int = 2000) -> Json:
     """Values and the best so far, of at most so many trials: evenly spaced ones and all at which the best rose."""
     step = max(1, -(-len(records) // (most // 2)))
-    rises = [i for i in range(len(records)) if i == 0 or best[i] > best[i - 1] or math.isnan(best[i - 1])]
+    rises = [i for i in range(len(records)) if i == 0 or best[i] != best[i - 1] or math.isnan(best[i - 1])]
     rises = [i for i in rises if not math.isnan(best[i])]
     keep = sorted({*range(0, len(records), step), *rises[-(most // 2) :], *([len(records) - 1] if records else [])})
     return {

@@ -1,0 +1,77 @@
+"""What the live page reads: the list of studies, the latest trials, the curve."""
+
+from __future__ import annotations
+
+import pytest
+from fastapi.testclient import TestClient
+
+from mango.service.app import create_app
+from mango.service.hub import Hub
+
+STUDY = {"name": "a", "space": {"kind": "box", "dim": 3}, "optimizer": "random", "budget": 6}
+
+
+@pytest.fixture
+def client(tmp_path):
+    hub = Hub(f"sqlite:///{tmp_path}/mango.db", {"tiles": "tests.fakes:Tiles"})
+    with TestClient(create_app(hub), base_url="http://localhost") as client:
+        yield client
+
+
+def call(client, method, path, body=None):
+    said = client.request(method, f"/v1/studies{path}", json=body)
+    assert said.is_success, said.text
+    return said.json()
+
+
+def answer(client, name, values):
+    trials = call(client, "POST", f"/{name}/ask", {"n": len(values)})["trials"]
+    results = [{"number": t["number"], "attempt": 1, "value": values[t["number"]]} for t in trials]
+    call(client, "POST", f"/{name}/tell", {"results": results})
+    return {t["number"]: t["code"] for t in trials}
+
+
+def test_the_list_says_what_a_card_shows(client):
+    call(client, "POST", "", STUDY)
+    image = {"size": [64, 64], "background": 0.0, "upsampling": "nearest"}
+    call(client, "POST", "", STUDY | {"name": "b", "space": None, "generator": "tiles", "image": image})
+    for name in "ab":
+        answer(client, name, [1.0, 3.0, 2.0])
+    newest, oldest = call(client, "GET", "")["studies"]
+    assert (newest["stimulus_shape"], newest["image"]) == ([3, 8, 8], image)
+    assert client.get(newest["best"]["stimulus_url"]).headers["content-type"] == "image/png"
+    assert newest["improvements"] == [[0, 1.0], [1, 3.0]]
+    assert (oldest["stimulus_shape"], oldest["best"]) == (None, {"number": 1, "value": 3.0, "stimulus_url": None})
+
+
+def test_the_list_says_that_a_budget_is_used_up(client):
+    call(client, "POST", "", STUDY)
+    assert call(client, "GET", "")["studies"][0]["state"] == "running"
+    call(client, "POST", "/a/ask", {"n": 6})
+    call(client, "POST", "/a/veto", {"numbers": [0]})
+    call(client, "POST", "/a/fail", {"trials": [{"number": n, "attempt": 1} for n in range(1, 6)]})
+    assert call(client, "GET", "")["studies"][0]["state"] == call(client, "GET", "/a")["state"] == "running"
+    answer(client, "a", [0.0] * 6 + [1.0])
+    assert call(client, "GET", "")["studies"][0]["state"] == call(client, "GET", "/a")["state"] == "exhausted"
+
+
+def test_the_latest_trials_come_page_by_page(client):
+    call(client, "POST", "", STUDY)
+    answer(client, "a", [0.0, 1.0, None, 3.0, None])
+    pages, before = [], ""
+    while before is not None:
+        page = call(client, "GET", f"/a/trials?latest=true&limit=2{before}")
+        pages.append([t["number"] for t in page["trials"]])
+        before = page["next"] if page["next"] is None else f"&before={page['next']}"
+    assert pages == [[4, 3], [2, 1], [0]]
+    lost = call(client, "GET", "/a/trials?latest=true&limit=1&state=lost")
+    assert ([t["number"] for t in lost["trials"]], lost["next"]) == ([4], 4)
+
+
+def test_the_best_of_the_curve_is_a_value_also_where_another_objective_decides(client):
+    call(client, "POST", "", STUDY | {"space": None, "generator": "tiles", "weight": 1.0, "budget": 20})
+    answer(client, "a", [float(n) for n in range(20)])
+    curve, study = call(client, "GET", "/a/curve"), call(client, "GET", "/a")
+    assert curve["values"] == [float(n) for n in range(20)]
+    assert set(curve["best"]) <= set(curve["values"])
+    assert curve["best"][-1] == study["best"]["value"]
