@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         MangoError,
         OptionError,
         ReplayError,
+        ServiceError,
         StorageError,
         StudyError,
         StudyExists,
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from mango.evaluators import LocalEvaluator, RayEvaluator
     from mango.generators import make_generator
     from mango.optimizers import make_optimizer
+    from mango.service.client import Client
     from mango.space import SearchSpace
     from mango.study import Study, run, verify
     from mango.targets import make_target
@@ -47,6 +49,7 @@ if TYPE_CHECKING:
     __version__: str
 
 __all__ = [
+    "Client",
     "CodeError",
     "DataError",
     "InputError",
@@ -58,6 +61,7 @@ __all__ = [
     "ReplayError",
     "Result",
     "SearchSpace",
+    "ServiceError",
     "SpikingNetwork",
     "StorageError",
     "Study",
@@ -81,6 +85,7 @@ __all__ = [
 ]
 
 _MODULES = {
+    "Client": "service.client",
     "CodeError": "errors",
     "DataError": "errors",
     "InputError": "errors",
@@ -92,6 +97,7 @@ _MODULES = {
     "ReplayError": "errors",
     "Result": "trial",
     "SearchSpace": "space",
+    "ServiceError": "errors",
     "SpikingNetwork": "targets.spiking",
     "StorageError": "errors",
     "Study": "study",

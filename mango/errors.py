@@ -16,6 +16,7 @@
     |   `-- KeyConflict                another request under an idempotency key that was used
     |-- StorageError                   the database cannot be read or written; nothing was half-written
     |   `-- ReplayError                a resumed study did not repeat its recorded proposals
+    |-- ServiceError                   a service elsewhere cannot be reached, or does not let this client in
     |-- WeightsError                   weights are missing, damaged, or not those of the card
     |-- DataError                      a folder of images cannot be read
     `-- TargetError                    the target raised, or answered with the wrong shape
@@ -96,6 +97,10 @@ class StorageError(MangoError):
 
 class ReplayError(StorageError):
     """A resumed study did not repeat its recorded proposals."""
+
+
+class ServiceError(MangoError):
+    """A service elsewhere cannot be reached, or does not let this client in."""
 
 
 class WeightsError(MangoError):

@@ -15,12 +15,13 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mango.answers import fresh_references, told
 from mango.configuration import Configuration, band_of, check_source, space_of
 from mango.errors import InputError, OptionError, ReplayError, StorageError, StudyError, StudyFinished, TellError
 from mango.evaluators.base import Evaluator
 from mango.evaluators.threads import one_thread
 from mango.exchange import Block, Receipt, Request, answers, block_again, checked, receipt, receipt_again
-from mango.ledger import Change, Ledger, told
+from mango.ledger import Change, Ledger
 from mango.optimizers.base import Floats, Optimizer, ranking
 from mango.replay import Live, rebuild, verify
 from mango.space import Codes
@@ -206,7 +207,8 @@ class Study:
             if (known := self._known("ask", request)) is not None:
                 return block_again(known, self._ledger)
             ledger, now = self._ledger, time.time()
-            reopen = sorted({*ledger.expired(now), *(ledger.handed_open - ledger.leased - self._delivered)})
+            handing = ledger.handing
+            reopen = sorted({*handing.expired(now), *(handing.in_hand - handing.leased - self._delivered)})
             if ledger.paused or ledger.stopped or not (reopen or ledger.ready):
                 return Block([], [], ledger.sequence)
             payload = {"n": int(n), "reopen": reopen} | ({} if lease is None else {"until": now + lease})
@@ -258,7 +260,8 @@ class Study:
         with self._lock:
             if (known := self._known("tell", request)) is not None:
                 return receipt_again(known)
-            fresh, shown = self._ledger.fresh(results), self._ledger.fresh_references(references or {})
+            fresh = self._ledger.fresh(results)
+            shown = fresh_references(references or {}, self._ledger.references)
             repeated = sorted(set(attempts) - {result.number for result in fresh})
             if not (fresh or shown):
                 return Receipt([], [], repeated)
@@ -276,7 +279,7 @@ class Study:
         """
         with self._lock:
             self._expect_asked(attempts)
-            held = {n: a for n, a in attempts.items() if n in self._ledger.handed_open}
+            held = {n: a for n, a in attempts.items() if n in self._ledger.handing.in_hand}
             if not held:
                 return []
             change = self._step("release", {"trials": [[int(n), int(a)] for n, a in sorted(held.items())]})
@@ -380,6 +383,11 @@ class Study:
         with self._lock:
             return self._ledger.finished
 
+    @property
+    def patience(self) -> None:
+        """None: what is not with whoever runs the study is with nobody, see `mango.trial.AskTell`."""
+        return None
+
     def trials(self) -> list[TrialRecord]:
         """Every trial asked so far, by number."""
         with self._lock:
@@ -410,7 +418,7 @@ class Study:
     def lease_until(self, number: int) -> float:
         """When the lease of an open trial ends, in seconds since 1970; infinity without one."""
         with self._lock:
-            return self._ledger.until(number)
+            return self._ledger.handing.until(number)
 
     @property
     def store(self) -> Store:
@@ -572,9 +580,10 @@ def run(study: AskTell, evaluator: Evaluator, *, callbacks: Sequence[Callback] =
     """Has an evaluator answer a study until it ends.
 
     Trials that an earlier run left open are handed out again. Whatever interrupts the run, all that was told stays.
+    A study elsewhere may have other clients: while they hold all there is, this waits for it to go on or to end.
 
     Args:
-        study: to be answered.
+        study: to be answered, a `Study` or a `Client` of one.
         evaluator: that answers; it stays open.
         callbacks: each called with the study and the results after each tell.
 
@@ -587,11 +596,14 @@ def run(study: AskTell, evaluator: Evaluator, *, callbacks: Sequence[Callback] =
     while not study.finished:
         while (free := evaluator.free()) > 0 and (trials := study.ask(free)):
             evaluator.submit(trials)
-        results = evaluator.collect(None)
+        patience, start = study.patience, time.monotonic()
+        results = evaluator.collect(patience)
         if results:
             study.tell(results)
             for callback in callbacks:
                 callback(study, results)
+        elif patience is not None:  # others hold what is out; an evaluator that has nothing does not wait by itself
+            time.sleep(max(0.0, start + patience - time.monotonic()))
         elif not study.finished:
             raise StudyError(
                 "the study waits for answers to trials that are not with this evaluator; tell or reopen them"

@@ -193,6 +193,11 @@ class AskTell(Protocol):
         """Whether no further trial will be asked and none is open."""
         ...
 
+    @property
+    def patience(self) -> float | None:
+        """Seconds after which an ask that got too little is worth another; None: not before an answer was told here."""
+        ...
+
     def ask(self, n: int) -> list[Trial]:
         """Up to ``n`` trials to evaluate; none while the study waits for answers, or once it has ended."""
         ...
