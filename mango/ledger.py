@@ -12,16 +12,17 @@ for the final choice, each round of which is a batch that is asked once all befo
 
 from __future__ import annotations
 
-import bisect
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
+from mango.answers import Answers, floats, results_of
 from mango.configuration import Configuration
-from mango.errors import StorageError, TellConflict, TellError
+from mango.errors import StorageError
+from mango.handing import Handing
 from mango.optimizers.base import Floats
 from mango.reshowing import Reshowing
 from mango.space import Codes
@@ -76,6 +77,7 @@ class Ledger:
         paused: nothing is handed out for now.
         stopped: nothing will be handed out any more.
         sequence: of the last event; -1 before the first.
+        handing: which open trials wait, and which are out.
         disowned: optimizer ids whose recorded code is not the one the optimizer asked (after a restart).
     """
 
@@ -88,19 +90,16 @@ class Ledger:
         self.sequence = -1
         self.exhausted = False
         self.presentations = 0
+        self.handing = Handing()
+        self._answers = Answers(configuration.repeats)
         self.disowned: set[int] = set()
         self._reshowing = Reshowing(configuration)
         self._ids: list[int] = []  # by trial number
         self._pending: list[tuple[Codes, str]] = []  # enqueued, without a number yet
-        self._queue: list[int] = []  # sorted: to hand out
         self._proposed = 0  # ids that the optimizer has given
-        self._results: dict[tuple[int, int], Result] = {}  # by number and attempt
-        self._accepted: dict[int, Result] = {}  # by number
-        self._open: set[int] = set()
         self._batches: list[range] = []
         self._settled = 0  # batches that are closed, counted from the first
         self._informed = 0  # batches that the optimizer has been told
-        self._until: dict[int, float] = {}  # of open trials that were handed out under a lease
         self._vetoed = 0
         self._every = 0  # trials between two showings of references
         self._since = 0  # trials handed out after the last one
@@ -120,72 +119,16 @@ class Ledger:
     @property
     def finished(self) -> bool:
         """No trial is open and none will be asked; or the study was stopped, whoever still has a trial."""
-        return self.stopped or not (self._open or self._wanting)
-
-    @property
-    def handed_open(self) -> set[int]:
-        """Open trials that someone has in hand."""
-        return {number for number in self._open if self.records[number].attempt} - set(self._queue)
-
-    def expired(self, now: float) -> list[int]:
-        """Open trials whose lease has ended."""
-        return sorted(number for number, until in self._until.items() if until <= now)
-
-    def until(self, number: int) -> float:
-        """When the lease of a trial ends; infinity without one."""
-        return self._until.get(number, math.inf)
-
-    @property
-    def leased(self) -> set[int]:
-        """Open trials that someone has under a lease."""
-        return set(self._until)
+        return self.stopped or not (self.handing.open or self._wanting)
 
     @property
     def ready(self) -> bool:
         """Whether asking now could hand out a trial."""
-        return not (self.paused or self.stopped) and (bool(self._queue) or self._may_create)
+        return not (self.paused or self.stopped) and (self.handing.waiting > 0 or self._may_create)
 
     def fresh(self, results: Sequence[Result]) -> list[Result]:
-        """The results that say something new, checked.
-
-        Raises:
-            TellError: a result that does not fit its trial, or changes an earlier answer of the same attempt.
-        """
-        new: dict[tuple[int, int], Result] = {}
-        for result in results:
-            plain = _plain(result)
-            slot = plain.number, plain.attempt
-            self._check(plain)
-            before = self._results.get(slot, new.get(slot))
-            if before is None:
-                new[slot] = plain
-            elif not _same(before, plain):
-                raise TellConflict(
-                    f"trial {plain.number} was told {_said(before)} by attempt {plain.attempt}; "
-                    f"it cannot be told {_said(plain)} as well"
-                )
-        return list(new.values())
-
-    def fresh_references(self, told: Mapping[int, Sequence[float]]) -> dict[int, list[float | None]]:
-        """The answers to showings of references that say something new, checked; NaN is None.
-
-        Raises:
-            TellError: never handed out, or not a number for each repeat.
-            TellConflict: another answer was told before.
-        """
-        new = {}
-        for presentation, values in told.items():
-            who = f"reference showing {presentation}"
-            if not 0 <= presentation < len(self.references):
-                raise TellError(f"{who} was never handed out; handed out so far: {len(self.references)}, from 0")
-            if not values or any(math.isinf(v) for v in values):
-                raise TellError(f"{who}: expected finite numbers, or NaN where one was lost; got {list(values)}")
-            before, now = _nulls(self.references[presentation].values), _nulls([float(v) for v in values])
-            if before and before != now:
-                raise TellConflict(f"{who} was told {before}; it cannot be told {now} as well")
-            if not before and now:
-                new[presentation] = now
-        return new
+        """See `mango.answers.Answers.fresh`."""
+        return self._answers.fresh(results, self.records)
 
     # -- events ----------------------------------------------------------------------------------------------------
 
@@ -215,26 +158,21 @@ class Ledger:
             self.disowned = set(event.payload["disowned"])
         else:
             raise StorageError(f"event {event.sequence} is of the unknown kind {event.kind!r}; update mango")
-        if (
-            self.configuration.ordered and self.finished and not self._open
-        ):  # no batch will come that would tell the last ones
+        if self.configuration.ordered and self.finished and not self.handing.open:
+            # no batch will come that would tell the last ones
             self._inform_batches(len(self._batches), voice)
         return change
 
     def _ask(self, event: Event, voice: Voice) -> Change:
         wanted, first = event.payload["n"], len(self.records)
-        self._queue = sorted({*self._queue, *event.payload["reopen"]})
-        while len(self._queue) < wanted and self._may_create:
-            self._create(wanted - len(self._queue), event.at, voice)
-        numbers, self._queue = self._queue[:wanted], self._queue[wanted:]
+        self.handing.wait(event.payload["reopen"])
+        while self.handing.waiting < wanted and self._may_create:
+            self._create(wanted - self.handing.waiting, event.at, voice)
         until = event.payload.get("until")
+        numbers = self.handing.take(wanted, until)
         for number in numbers:
             record = self.records[number]
             self.records[number] = replace(record, attempt=record.attempt + 1)
-            if until is None:
-                self._until.pop(number, None)
-            else:
-                self._until[number] = until
         return Change(
             asked=list(range(first, len(self.records))),
             changed=[number for number in numbers if number < first],
@@ -255,20 +193,17 @@ class Ledger:
         return due
 
     def _release(self, released: Sequence[Sequence[int]]) -> Change:
-        """Trials back into the queue, where that attempt still has them."""
-        change = Change()
-        for number, attempt in released:
-            if number in self._open and self.records[number].attempt == attempt and number not in self._queue:
-                bisect.insort(self._queue, number)
-                self._until.pop(number, None)
-                change.changed.append(number)
-        return change
+        """Trials that wait again, where that attempt still has them."""
+        in_hand = self.handing.in_hand
+        held = [n for n, attempt in released if n in in_hand and self.records[n].attempt == attempt]
+        self.handing.wait(held)
+        return Change(changed=held)
 
     def _veto(self, event: Event, voice: Voice) -> Change:
         """Closes trials that a person does not want shown; the optimizer hears that they are lost."""
         change = Change()
         for number in event.payload["numbers"]:
-            if number in self._open:
+            if number in self.handing.open:
                 result = Result(number, self.records[number].attempt, (), None, TrialState.FAILED)
                 self._close(self.records[number], result, event.at)
                 reason = event.payload["reason"]
@@ -286,7 +221,7 @@ class Ledger:
         for result in results_of(event.payload):
             record = self.records[result.number]
             late = record.state is not TrialState.OPEN
-            self._results[result.number, result.attempt] = result
+            self._answers.note(result)
             keys = result.keys or (math.nan,) * len(result.values)
             answers = enumerate(zip(result.values, keys, strict=True))
             change.showings += [Showing(result.number, result.attempt, r, v, k, late) for r, (v, k) in answers]
@@ -294,7 +229,7 @@ class Ledger:
                 self._close(record, result, event.at)
                 accepted.append(result.number)
         for presentation, values in event.payload.get("references", {}).items():
-            told_at, told_values = event.at, _floats(values) or ()
+            told_at, told_values = event.at, floats(values) or ()
             answered = replace(self.references[int(presentation)], told_at=told_at, values=told_values)
             self.references[int(presentation)] = answered
             change.references.append(answered)
@@ -327,7 +262,7 @@ class Ledger:
     def _may_create(self) -> bool:
         if self._searching:
             return not self.configuration.ordered or self._settled >= len(self._batches) - 1
-        return not self._open and self._wanting
+        return not self.handing.open and self._wanting
 
     def _create(self, wanted: int, at: float, voice: Voice) -> None:
         """A batch of the search, or a round of the final choice."""
@@ -376,8 +311,7 @@ class Ledger:
                 self.records.append(TrialRecord(number, code, origin, repeats, at, nats))
         numbers = range(first, len(self.records))
         self._ids += ids
-        self._queue += numbers
-        self._open.update(numbers)
+        self.handing.create(numbers)
         self._batches.append(numbers)
         self._settle()
 
@@ -392,16 +326,11 @@ class Ledger:
             seconds=result.seconds,
             reason=result.reason,
         )
-        self._accepted[record.number] = result
-        self._open.discard(record.number)
-        self._until.pop(record.number, None)
-        place = bisect.bisect_left(self._queue, record.number)
-        if self._queue[place : place + 1] == [record.number]:  # an earlier attempt answered before the next went out
-            del self._queue[place]
+        self.handing.close(record.number)
         self._settle()
 
     def _settle(self) -> None:
-        while self._settled < len(self._batches) and self._open.isdisjoint(self._batches[self._settled]):
+        while self._settled < len(self._batches) and self.handing.open.isdisjoint(self._batches[self._settled]):
             self._settled += 1
 
     def _inform_batches(self, stop: int, voice: Voice) -> None:
@@ -444,53 +373,3 @@ class Ledger:
         record, seed = self.records[number], self.configuration.seed
         seeds = tuple(trial_seed(seed, number, repeat) for repeat in range(record.repeats))
         return Trial(number, attempt, record.code.copy(), record.origin, seeds, math.inf if until is None else until)
-
-    def _check(self, result: Result) -> None:
-        number, repeats = result.number, self.configuration.repeats
-        if not 0 <= number < len(self.records):
-            raise TellError(f"trial {number} was never asked; asked so far: {len(self.records)}, numbered from 0")
-        handed = self.records[number].attempt
-        if not 1 <= result.attempt <= handed:
-            raise TellError(f"trial {number} has been handed out {handed} times; there is no attempt {result.attempt}")
-        if result.status is not TrialState.FAILED and len(result.values) != repeats:
-            raise TellError(f"trial {number}: expected {repeats} values, one for each repeat; got {len(result.values)}")
-
-
-def told(results: Sequence[Result]) -> dict[str, Any]:
-    """Results as the JSON payload of a ``tell`` event; NaN is null."""
-    return {
-        "results": [
-            [r.number, r.attempt, str(r.status), _nulls(r.values), _nulls(r.keys), r.seconds, r.reason] for r in results
-        ]
-    }
-
-
-def results_of(payload: dict[str, Any]) -> list[Result]:
-    """The inverse of `told`."""
-    rows = payload["results"]
-    return [Result(n, a, _floats(v) or (), _floats(k), TrialState(s), t, why) for n, a, s, v, k, t, why in rows]
-
-
-def _plain(result: Result) -> Result:
-    """The same result in Python's own numbers, as it will be read back."""
-    values = tuple(float(v) for v in result.values)
-    keys = None if result.keys is None else tuple(float(k) for k in result.keys)
-    reason = str(result.reason).encode(errors="backslashreplace").decode().replace("\0", "")
-    return Result(int(result.number), int(result.attempt), values, keys, result.status, float(result.seconds), reason)
-
-
-def _same(one: Result, other: Result) -> bool:
-    a, b = ((_nulls(r.values), _nulls(r.keys), r.status) for r in (one, other))
-    return a == b
-
-
-def _said(result: Result) -> str:
-    return result.status.value if not result.values else ", ".join(f"{v!r}" for v in result.values)
-
-
-def _nulls(numbers: Sequence[float] | None) -> list[float | None] | None:
-    return None if numbers is None else [None if math.isnan(v) else v for v in numbers]
-
-
-def _floats(numbers: Sequence[float | None] | None) -> tuple[float, ...] | None:
-    return None if numbers is None else tuple(math.nan if v is None else v for v in numbers)

@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mango.answers import results_of, told
 from mango.configuration import Configuration
 from mango.errors import StorageError
-from mango.ledger import Ledger, results_of, told
+from mango.ledger import Ledger
 from mango.replay import Written
 from mango.storage import Event
 from mango.study import Study
