@@ -16,7 +16,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mango.answers import fresh_references, told
-from mango.answers import fresh_references, told
 from mango.configuration import Configuration, band_of, check_source, space_of
 from mango.errors import InputError, OptionError, ReplayError, StorageError, StudyError, StudyFinished, TellError
 from mango.evaluators.base import Evaluator
@@ -208,7 +207,6 @@ class Study:
             if (known := self._known("ask", request)) is not None:
                 return block_again(known, self._ledger)
             ledger, now = self._ledger, time.time()
-            handing = ledger.handing
             handing = ledger.handing
             reopen = sorted({*handing.expired(now), *(handing.in_hand - handing.leased - self._delivered)})
             if ledger.paused or ledger.stopped or not (reopen or ledger.ready):
