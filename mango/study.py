@@ -6,7 +6,7 @@ import json
 import math
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from types import TracebackType
@@ -15,6 +15,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mango.account import Account
 from mango.answers import fresh_references, told
 from mango.configuration import Configuration, band_of, check_source, space_of
 from mango.errors import InputError, OptionError, ReplayError, StorageError, StudyError, StudyFinished, TellError
@@ -22,11 +23,11 @@ from mango.evaluators.base import Evaluator
 from mango.evaluators.threads import one_thread
 from mango.exchange import Block, Receipt, Request, answers, block_again, checked, receipt, receipt_again
 from mango.ledger import Change, Ledger
-from mango.optimizers.base import Floats, Optimizer, ranking
+from mango.optimizers.base import Optimizer
 from mango.replay import Live, rebuild, verify
 from mango.space import Codes
 from mango.storage import Answer, Database, Event, Extra, Response, Standing, Store
-from mango.trial import AskTell, Confirmed, Reference, Result, Trial, TrialRecord, TrialState
+from mango.trial import AskTell, Result, Trial, TrialState
 
 __all__ = ["Callback", "Study", "run", "verify"]
 
@@ -36,7 +37,7 @@ SNAPSHOT_BATCHES = 20  # between snapshots
 Callback = Callable[[Any, list[Result]], None]  # the study, what it was told
 
 
-class Study:
+class Study(Account):
     """Asks an optimizer for trials, takes their answers, and keeps every step in a database.
 
     Every ask is committed before it is answered and every tell before it is acknowledged. After a crash, `resume`
@@ -300,12 +301,6 @@ class Study:
             still = [int(n) for n in dict.fromkeys(numbers) if self._ledger.records[n].state is TrialState.OPEN]
             return self._step("veto", {"numbers": still, "reason": str(reason)}).changed if still else []
 
-    def _expect_asked(self, numbers: Iterable[int]) -> None:
-        asked = len(self._ledger.records)
-        for number in numbers:
-            if not 0 <= number < asked:
-                raise TellError(f"trial {number} was never asked; asked so far: {asked}, numbered from 0")
-
     def enqueue(self, codes: ArrayLike, origin: str = "enqueued") -> None:
         """Codes ``(n, dim)`` to ask verbatim before any further proposal; they count towards the budget.
 
@@ -361,97 +356,22 @@ class Study:
             if state != self.state:
                 self._step("state", {"state": state})
 
-    @property
-    def state(self) -> str:
-        """``running``, ``paused``, ``finished`` by hand, or ``exhausted``: its budget or its design has ended."""
-        with self._lock:
-            ledger = self._ledger
-            if ledger.stopped:
-                return "finished"
-            return "exhausted" if ledger.finished else "paused" if ledger.paused else "running"
-
     def reopen(self) -> None:
         """Has every open trial handed out again, as its next attempt: whoever had it will not answer."""
         with self._lock:
             self._delivered.clear()
 
-    # -- what came of it -------------------------------------------------------------------------------------------
-
-    @property
-    def finished(self) -> bool:
-        """Whether no further trial will be asked and none is open."""
-        with self._lock:
-            return self._ledger.finished
+    # -- what came of it; the rest is in `mango.account` ----------------------------------------------------------------
 
     @property
     def patience(self) -> None:
         """None: what is not with whoever runs the study is with nobody, see `mango.trial.AskTell`."""
         return None
 
-    def trials(self) -> list[TrialRecord]:
-        """Every trial asked so far, by number."""
-        with self._lock:
-            return list(self._ledger.records)
-
-    @property
-    def asked(self) -> int:
-        """Trials asked so far."""
-        with self._lock:
-            return len(self._ledger.records)
-
-    @property
-    def shown(self) -> int:
-        """Showings of references that were handed out so far."""
-        with self._lock:
-            return len(self._ledger.references)
-
-    def record(self, number: int) -> TrialRecord:
-        """One trial.
-
-        Raises:
-            TellError: it was never asked.
-        """
-        with self._lock:
-            self._expect_asked([number])
-            return self._ledger.records[number]
-
-    def lease_until(self, number: int) -> float:
-        """When the lease of an open trial ends, in seconds since 1970; infinity without one."""
-        with self._lock:
-            return self._ledger.handing.until(number)
-
     @property
     def store(self) -> Store:
         """Its rows in the database, to be read."""
         return self._store
-
-    @property
-    def sequence(self) -> int:
-        """Of the last event; -1 before the first."""
-        with self._lock:
-            return self._ledger.sequence
-
-    def best(self) -> TrialRecord | None:
-        """The trial of the highest `objective`, equal ones by key, then the earlier; None before any was measured."""
-        done = self._done()
-        if not done:
-            return None
-        order = ranking(self.objective(done), np.array([r.key for r in done]))
-        return done[int(order[0])]
-
-    def ties(self) -> int:
-        """How many trials reached the best `objective`, the best included."""
-        reached = self.objective(self._done())
-        return int((reached == reached.max()).sum()) if len(reached) else 0
-
-    def objective(self, records: Sequence[TrialRecord]) -> Floats:
-        """What the optimizer hears of each trial, ``(n,)``: ``value + weight * penalty``; NaN where none was measured.
-
-        Args:
-            records: as `trials` gives them.
-        """
-        values, priors = (np.array([getattr(r, name) for r in records]) for name in ("value", "log_prior"))
-        return self.configuration.objective(values, priors)
 
     def recommend(self) -> Codes:
         """The code ``(dim,)`` to go on with, which under noise is not that of the highest value seen.
@@ -464,33 +384,6 @@ class Study:
         with self._lock, one_thread():
             chosen = self._ledger.confirmed
             return self._current()[1].recommend() if chosen is None else chosen.code
-
-    def confirmed(self) -> Confirmed | None:
-        """The final choice with its mean over fresh presentations; None before it is made, and where confirm is 0."""
-        with self._lock:
-            return self._ledger.confirmed
-
-    def counts(self) -> dict[str, int]:
-        """Trials asked, open, done, lost, failed; presentations answered; the budget of presentations."""
-        with self._lock:
-            states = [record.state for record in self._ledger.records]
-            counted = {state.value: states.count(state) for state in TrialState}
-            shown, budget = self._ledger.presentations, self.configuration.budget
-            return {"asked": len(states), **counted, "presentations": shown, "budget": budget}
-
-    def references(self) -> list[Reference]:
-        """Every showing of a reference so far."""
-        with self._lock:
-            return list(self._ledger.references)
-
-    @property
-    def reference_codes(self) -> Codes:
-        """``(k, dim)`` of the references."""
-        with self._lock:
-            return self._ledger.reference_codes.copy()
-
-    def _done(self) -> list[TrialRecord]:
-        return [record for record in self.trials() if record.state is TrialState.DONE]
 
     # -- life ------------------------------------------------------------------------------------------------------
 
