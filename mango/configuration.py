@@ -20,6 +20,7 @@ from mango.optimizers.base import Floats
 from mango.space import Codes, SearchSpace
 
 WITHOUT_LEADERS = 2  # batches before the first leader is shown again
+SAID_OF_THE_STUDY = {"self", "name", "space", "seed", "chart", "natural", "budget"}  # `make_optimizer` takes these
 SPACE_ARRAYS = ("lower", "upper", "levels", "ordered", "embedding")
 
 
@@ -76,6 +77,9 @@ class Configuration:
             raise OptionError(f"optimizer must be a name, so that a resumed study can make it; got {self.optimizer!r}")
         if self.chart is not None and not isinstance(self.chart, str):
             raise OptionError(f"chart must be a text such as 'frequencies:64'; got {self.chart!r}")
+        said = sorted(SAID_OF_THE_STUDY & set(self.options))
+        if said:
+            raise OptionError(f"{', '.join(said)}: said of the study itself, never among the optimizer's options")
         for name, value in self.options.items():
             _check_option(name, value)
 
@@ -181,7 +185,7 @@ def check_source(source: Any, configuration: Configuration) -> None:
     Raises:
         InputError: another space, or no prior where the weight needs one.
     """
-    if source is not None and not _same_space(space_of(source), configuration.space):
+    if source is not None and not same_space(space_of(source), configuration.space):
         raise InputError(
             "the study was made in another search space than this one; name the generator it was made with"
         )
@@ -213,7 +217,7 @@ def compact(space: SearchSpace, codes: Codes) -> Codes:
     return codes.astype(np.min_scalar_type(int(space.levels.max()) - 1))
 
 
-def _same_space(one: SearchSpace, other: SearchSpace) -> bool:
+def same_space(one: SearchSpace, other: SearchSpace) -> bool:
     """Whether two spaces hold the same codes with the same meaning."""
     a, b = (dict(vars(space)) for space in (one, other))
     return all(np.array_equal(a[name], b[name]) if a[name] is not None else b[name] is None for name in a)

@@ -1,0 +1,467 @@
+"""`mango.Client` against a real service at a real port."""
+
+from __future__ import annotations
+
+import math
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+import httpx
+import numpy as np
+import pytest
+
+from mango import Client, LocalEvaluator, Result, SearchSpace, Study, TrialState, make_generator, run
+from mango.configuration import same_space
+from mango.errors import (
+    CodeError,
+    InputError,
+    OptionError,
+    ServiceError,
+    StudyExists,
+    StudyFinished,
+    TellConflict,
+    TellError,
+    UnknownName,
+)
+from mango.service.security import SecuritySettings, Tokens
+from tests.service.between import DROP, LOSE, between
+from tests.service.serving import serving
+from tests.studies import answer, content
+
+GENERATOR = "identity:box:4"
+PATIENCE = 120  # seconds; a machine may be busy
+
+
+class Noisy:
+    """Has noise that follows from the seeds, keys, and now and then no value."""
+
+    batch_size = 5
+
+    def respond(self, stimuli, seeds):
+        noise = np.array([np.random.default_rng(int(seed)).normal() for seed in seeds])
+        values = -np.square(stimuli).sum(1) + 0.1 * noise
+        return np.where(noise > 1.8, np.nan, values), noise
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory):
+    with serving(f"sqlite:///{tmp_path_factory.mktemp('client')}/mango.db") as url:
+        yield url
+
+
+@pytest.fixture
+def name(request):
+    return request.node.name.translate({ord("["): "-", ord("]"): None})[:90]
+
+
+@pytest.fixture
+def study(url, name):
+    """A client of a fresh study of this test."""
+    with Client.create(url, name, space=SearchSpace.box(3), budget=30, optimizer="random") as client:
+        yield client
+
+
+@pytest.fixture
+def broken(url):
+    with between(url) as one:
+        yield one
+
+
+def told(trials):
+    return [answer(trial) for trial in trials]
+
+
+# -- as a study here ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("optimizer", ["random", "cma"])
+def test_a_run_elsewhere_is_the_run_here_trial_by_trial(url, name, optimizer):
+    settings = {"budget": 60, "optimizer": optimizer, "seed": 7, "batch": 8, "repeats": 2}
+    generator, target = make_generator(GENERATOR), Noisy()
+    with Client.create(url, name, generator=GENERATOR, ordered=True, **settings) as client:
+        told = []
+        run(client, LocalEvaluator(generator, target), callbacks=[lambda _, results: told.extend(results)])
+        here = Study(generator, **settings)
+        run(here, LocalEvaluator(generator, target))
+        assert content(client) == content(here)
+        assert [record.key for record in client.trials()] == pytest.approx([r.key for r in here.trials()], nan_ok=True)
+        assert sorted(result.number for result in told) == list(range(30))
+        assert (client.finished, client.state, client.held) == (True, "exhausted", {})
+        assert client.counts() == here.counts()
+        assert client.best().number == here.best().number
+        assert client.recommended().number == here.best().number
+        assert client.ask(3) == []
+
+
+def test_trials_are_those_of_a_study(study):
+    trials = study.ask(4)
+    assert [trial.code.dtype for trial in trials] == [np.float64] * 4
+    assert all(time.time() < trial.until <= time.time() + 600 for trial in trials)
+    assert study.held == {trial.number: 1 for trial in trials}
+    study.tell(told(trials))
+    record, trial = study.record(2), next(trial for trial in trials if trial.number == 2)
+    assert (record.state, record.code.tolist(), record.origin) == ("done", trial.code.tolist(), trial.origin)
+    assert study.held == {}
+
+
+@pytest.mark.parametrize(
+    "space",
+    [
+        SearchSpace.box(3, -0.1, 1 / 3, prior="normal"),
+        SearchSpace.grid(2, 5),
+        SearchSpace.codebook(4, 3, embedding=np.arange(6).reshape(3, 2) / 7, layout=(2, 2)),
+    ],
+    ids=["box", "grid", "codebook"],
+)
+def test_a_space_comes_back_as_it_was_given(url, name, space):
+    with Client.create(url, name, space=space, budget=5, optimizer="random") as client:
+        assert same_space(client.space, space)
+        [trial] = client.ask(1)
+        assert trial.code.dtype == space.dtype
+        space.validate(trial.code[None])
+        assert client.stimulus_shape is None
+
+
+def test_a_space_whose_axes_differ_needs_a_generator(url):
+    with pytest.raises(InputError, match="axes are all alike"):
+        Client.create(url, "mixed", space=SearchSpace.box(2, [-1, 0], [1, 1]), budget=5)
+
+
+def test_what_can_be_told_besides_values(url, name):
+    codes = [[0.0] * 3, [0.5] * 3]
+    references = {"every": 2, "codes": codes}
+    settings = {"budget": 30, "optimizer": "random", "repeats": 2, "references": references}
+    with Client.create(url, name, space=SearchSpace.box(3), **settings) as client:
+        block = client.hand_out(4, lease=60)
+        assert [(r.presentation, r.image, r.after) for r in block.references] == [(0, 0, 2), (1, 1, 4)]
+        assert max(trial.until for trial in block.trials) <= time.time() + 60
+        attempts = {trial.number: trial.attempt for trial in block.trials}
+        results = [
+            Result(0, attempts[0], (1.0, math.nan), keys=(0.5, math.nan), seconds=0.25),
+            Result(1, attempts[1], (math.nan, math.nan)),
+            Result(2, attempts[2], (), status=TrialState.FAILED, seconds=3.0, reason="the shutter stuck"),
+        ]
+        receipt = client.take_in(results, references={0: [4.0, 5.0]}, responses={0: np.array([[1.0, math.nan]] * 2)})
+        assert (receipt.accepted, receipt.late, receipt.repeated) == ([0, 1, 2], [], [])
+        assert client.take_in(results).repeated == [0, 1, 2]
+        first, second, third, fourth = client.trials()
+        assert (first.value, first.key, first.seconds) == (1.0, 0.5, 0.25)
+        assert (second.state, third.state, fourth.state) == ("lost", "failed", "open")
+        assert (third.reason, third.seconds, third.values) == ("the shutter stuck", 3.0, ())
+        assert client.held == {3: 1}
+        response = httpx.get(f"{url}/v1/studies/{name}/trials/0/response.npy").content
+        assert response.endswith(np.array([[1.0, math.nan]] * 2).tobytes())
+
+
+def test_a_study_is_steered(study):
+    study.pause()
+    assert (study.state, study.ask(2), study.finished) == ("paused", [], False)
+    study.unpause()
+    study.enqueue([[0.5, 0.25, -0.5]], origin="yesterday")
+    trials = {trial.number: trial for trial in study.ask(4)}
+    assert (trials[0].code.tolist(), trials[0].origin) == ([0.5, 0.25, -0.5], "yesterday")
+    assert study.veto([0, 1], "too bright") == [0, 1]
+    assert study.record(1).reason == "too bright"
+    assert sorted(study.held) == [2, 3]
+    assert study.release({2: 1}) == [2]
+    again = study.ask(1)[0]
+    assert (again.number, again.attempt) == (2, 2)
+    study.finish()
+    assert (study.finished, study.state) == (True, "finished")
+    study.tell([answer(trials[3])])
+    assert study.counts()["done"] == 1
+
+
+def test_stimuli_come_as_arrays_and_as_pictures(url, name):
+    with Client.create(url, name, generator="pixels", budget=5, optimizer="random") as client:
+        [trial] = client.ask(1)
+        expected = make_generator("pixels").decode(trial.code[None])[0]
+        np.testing.assert_array_equal(client.stimulus(trial.number), expected)
+        assert client.png(trial.number).startswith(b"\x89PNG")
+        assert client.stimulus_shape == (3, 32, 32)
+
+
+# -- what goes wrong ------------------------------------------------------------------------------------------------
+
+
+def test_lost_answers_double_nothing(study, broken):
+    tried = []
+    with Client(broken.url, study.name, on_retry=lambda message, seconds: tried.append((message, seconds))) as client:
+        client.space  # noqa: B018
+        broken.plans.extend([LOSE, DROP, LOSE])
+        trials = client.ask(5)
+        broken.plans.extend([LOSE, LOSE, DROP])
+        client.tell(told(trials))
+    asks, tells = (
+        {key for _, path, key in broken.came if path.endswith(verb)} for verb in (f"{study.name}/ask", "/tell")
+    )
+    assert len(broken.came) == 2 + 4 + 4
+    assert len(asks) == len(tells) == 1
+    assert None not in asks | tells
+    assert len(tried) == 6
+    assert all("does not answer" in message for message, _ in tried)
+    assert sorted(trial.number for trial in trials) == list(range(5))
+    counts = study.counts()
+    assert (counts["asked"], counts["open"], counts["done"]) == (5, 0, 5)
+    assert all(record.attempt == 1 for record in study.trials())
+
+
+def test_a_busy_service_is_given_the_time_it_wants(study, broken):
+    body = b'{"error": {"kind": "StudyLocked", "message": "another process owns it", "request_id": "r"}}'
+    broken.plans.append((503, {"Retry-After": "0.4"}, body))
+    broken.plans.append((502, {}, b"<html>"))
+    waited = []
+    with Client(broken.url, study.name, on_retry=lambda *told: waited.append(told)) as client:
+        assert client.state == "running"
+    assert waited[0] == ("another process owns it", 0.4)
+    assert "answered 502" in waited[1][0]
+    assert waited[1][1] < 0.4
+
+
+def test_in_the_end_the_last_error_is_raised(study, broken):
+    body = b'{"error": {"kind": "InternalError", "message": "unforeseen", "request_id": "abc"}}'
+    broken.plans.extend([(500, {}, body)] * 50)
+    with pytest.raises(ServiceError, match=r"unforeseen \(request abc\)"):
+        Client(broken.url, study.name, retry_for=0.2)
+    assert 2 <= len(broken.came) < 50
+
+
+def test_what_the_service_refuses_is_raised_as_here_and_not_tried_again(url, study, broken):
+    with Client(broken.url, study.name) as client:
+        trials = client.ask(1)
+        client.tell([answer(trials[0], 1.0)])
+        before = len(broken.came)
+        with pytest.raises(TellConflict, match="was told"):
+            client.tell([answer(trials[0], 2.0)])
+        with pytest.raises(TellError, match="trial 99 was never asked"):
+            client.tell([Result(99, 1, (1.0,))])
+        with pytest.raises(UnknownName, match="has no trial 7"):
+            client.record(7)
+        with pytest.raises(InputError, match="expected"):
+            client.ask(1_000_000)
+        client.finish()
+        with pytest.raises(StudyFinished, match="was finished"):
+            client.unpause()
+        assert len(broken.came) == before + 6
+    with pytest.raises(StudyExists, match="already"):
+        Client.create(url, study.name, space=SearchSpace.box(2), budget=3)
+    with pytest.raises(UnknownName, match="did you mean vqvae-cifar10"):
+        Client.create(url, "x", generator="vqvea-cifar10", budget=3)
+    with pytest.raises(UnknownName, match="there is no study 'y'"):
+        Client(url, "y")
+
+
+def test_what_cannot_be_used_is_said_before_anything_is_sent(study):
+    with pytest.raises(InputError, match="n >= 1"):
+        study.ask(0)
+    with pytest.raises(CodeError, match=r"expected -1 to 1"):
+        study.enqueue([[5.0, 0.0, 0.0]])
+    with pytest.raises(TellError, match=r"mango\.Result"):
+        study.tell([(0, 1.0)])
+    with pytest.raises(TellError, match="need a result"):
+        study.take_in([], responses={3: np.zeros(2)})
+    for wrong in ("127.0.0.1:8700", "ftp://x", "http://"):
+        with pytest.raises(OptionError, match="such as http://"):
+            Client(wrong, "a")
+    with pytest.raises(OptionError, match="timeout"):
+        Client("http://127.0.0.1:1", "a", timeout=0)
+    with pytest.raises(OptionError, match="retry_for"):
+        Client("http://127.0.0.1:1", "a", retry_for=-1)
+
+
+def test_what_may_not_be_done_twice_is_not_sent_twice(study, broken):
+    with Client(broken.url, study.name) as client:
+        client.space  # noqa: B018
+        broken.plans.append(LOSE)
+        with pytest.raises(ServiceError, match="may have been done or not"):
+            client.enqueue([[0.0, 0.0, 0.0]])
+        broken.plans.append((429, {"Retry-After": "0"}, b"{}"))
+        client.enqueue([[0.0, 0.0, 0.5]])
+    assert [trial.code[2] for trial in sorted(study.ask(3), key=lambda t: t.number)][:2] == [0.0, 0.5]
+
+
+def test_a_url_of_something_else_is_named(study, broken):
+    broken.plans.append((404, {}, b"<html>not found</html>"))
+    with pytest.raises(ServiceError, match=r"answered 404 Not Found, and not as a mango service does"):
+        Client(broken.url, study.name)
+    broken.plans.append((200, {}, b"<html>welcome</html>"))
+    with pytest.raises(ServiceError, match="does not answer as a mango service does"):
+        Client(broken.url, study.name)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with pytest.raises(ServiceError, match=f"127.0.0.1:{port} does not answer"):
+        Client(f"http://127.0.0.1:{port}", "a", retry_for=0)
+
+
+def test_a_token_is_needed_where_one_is_set(tmp_path, monkeypatch):
+    monkeypatch.delenv("MANGO_TOKEN", raising=False)
+    write, read = "w" * 20, "r" * 20
+    security = SecuritySettings(tokens=Tokens.of(read=[read], write=[write]))
+    with serving(f"sqlite:///{tmp_path}/mango.db", security=security) as url:
+        with Client.create(url, "a", space=SearchSpace.box(2), budget=5, token=write) as client:
+            assert len(client.ask(1)) == 1
+        for wrong in (None, "x" * 20):
+            with pytest.raises(ServiceError, match="needs a token"):
+                Client(url, "a", token=wrong)
+        with Client(url, "a", token=read) as reader:
+            assert reader.counts()["asked"] == 1
+            with pytest.raises(ServiceError, match="only reads"):
+                reader.ask(1)
+        monkeypatch.setenv("MANGO_TOKEN", f"{write} {read}")
+        with Client(url, "a") as client:
+            client.finish()
+
+
+# -- several clients, and services that come and go -------------------------------------------------------------------
+
+
+def test_an_empty_ask_is_followed_by_another_ever_more_slowly(study, url):
+    study.ask(30)
+    with Client(url, study.name) as other:
+        waits = []
+        for _ in range(8):
+            assert other.ask(1) == []
+            waits.append(other.patience)
+    assert waits == [0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 2.0, 2.0]
+    assert (study.patience, study.finished) == (2.0, False)
+
+
+def test_several_clients_answer_one_study_to_its_end(url, name):
+    """The batches are so small that there is often nothing for one of them."""
+    generator, together, answered = make_generator(GENERATOR), threading.Barrier(2), {}
+    settings = {"budget": 42, "batch": 3, "optimizer": "cma", "ordered": True}
+    with Client.create(url, name, generator=GENERATOR, **settings) as first:
+
+        class Target:
+            met = False
+
+            def respond(self, stimuli):
+                if not self.met:
+                    together.wait(PATIENCE)  # each has had a trial
+                    self.met = True
+                return -np.square(stimuli).sum(1)
+
+        def work(who):
+            with Client(url, name) as client, LocalEvaluator(generator, Target(), chunk=3) as evaluator:
+                numbers = answered[who] = []
+                run(client, evaluator, callbacks=[lambda _, results: numbers.extend(r.number for r in results)])
+
+        threads = [threading.Thread(target=work, args=(who,)) for who in "ab"]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(PATIENCE)
+            assert not thread.is_alive()
+        assert min(map(len, answered.values())) > 0
+        assert sorted(answered["a"] + answered["b"]) == list(range(42))
+        assert first.counts()["done"] == 42
+        assert first.finished
+        assert all(record.attempt == 1 for record in first.trials())
+
+
+def test_what_a_client_gives_back_others_have_at_once(study, broken):
+    with Client(broken.url, study.name, retry_for=0) as client:
+        client.space  # noqa: B018
+        kept = client.ask(2)
+        broken.plans.append(LOSE)
+        with pytest.raises(ServiceError, match="does not answer"):
+            client.ask(3)
+        assert client.give_back() == [0, 1, 2, 3, 4]  # those that it never heard of, too
+        assert (client.held, client.give_back()) == ({}, [])
+    again = study.ask(5)
+    assert sorted((trial.number, trial.attempt) for trial in again) == [(n, 2) for n in range(5)]
+    study.tell([answer(kept[0])])  # it was shown all the same, and nobody else has answered yet
+    assert study.counts()["done"] == 1
+
+
+def test_a_lease_that_ends_passes_a_trial_on(study, url):
+    with Client(url, study.name, lease=0.05) as slow:
+        [trial] = slow.ask(1)
+        time.sleep(0.06)
+        [again] = study.ask(1)
+        assert (again.number, again.attempt) == (trial.number, 2)
+        study.tell([answer(again, 1.0)])
+        receipt = slow.take_in([answer(trial, 3.0)])
+        assert (receipt.accepted, receipt.late) == ([], [0])
+        assert slow.record(0).value == 1.0
+
+
+def test_run_sees_that_somebody_ended_the_study(study, url):
+    """The only trials are with a client that never answers; a person ends the study meanwhile."""
+    study.ask(30)
+    asked = threading.Event()
+
+    class Waiting(Client):
+        def ask(self, n):
+            trials = super().ask(n)
+            asked.set()
+            return trials
+
+    with Waiting(url, study.name) as client:
+        thread = threading.Thread(target=run, args=(client, LocalEvaluator(make_generator("identity:box:3"), Noisy())))
+        thread.start()
+        assert asked.wait(PATIENCE)
+        study.finish()
+        thread.join(PATIENCE)
+        assert not thread.is_alive()
+        assert client.state == "finished"
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("ray_here")
+def test_ray_workers_answer_a_study_elsewhere(url, name):
+    from mango import RayEvaluator
+
+    settings = {"budget": 40, "batch": 10, "optimizer": "cma", "seed": 1}
+    with (
+        Client.create(url, name, generator=GENERATOR, ordered=True, **settings) as client,
+        RayEvaluator(GENERATOR, "sphere", workers=2, chunk=5) as evaluator,
+    ):
+        run(client, evaluator)
+        here = Study(make_generator(GENERATOR), **settings)
+        run(here, LocalEvaluator(GENERATOR, "sphere", chunk=5))
+        assert content(client) == content(here)
+
+
+@pytest.mark.slow
+def test_a_service_that_is_killed_and_started_again_in_the_middle(tmp_path):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    url, storage = f"http://127.0.0.1:{port}", f"sqlite:///{tmp_path}/mango.db"
+    command = [sys.executable, "-c", "from mango.cli import app; app()", "serve", "--port", port, "--storage", storage]
+
+    def serve():
+        with (tmp_path / "log").open("ab") as log:
+            return subprocess.Popen([str(word) for word in command], stdout=log, stderr=log)
+
+    settings = {"budget": 60, "batch": 6, "optimizer": "cma", "seed": 4}
+    generator, kills, services = make_generator(GENERATOR), [12, 30], [serve()]
+    try:
+
+        def kill(_, results):
+            if kills and max(result.number for result in results) >= kills[0]:
+                kills.pop(0)
+                services[-1].send_signal(signal.SIGKILL)
+                services[-1].wait(PATIENCE)
+                services.append(serve())
+
+        tried = []
+        with Client.create(url, "a", generator=GENERATOR, ordered=True, **settings):
+            pass
+        with Client(url, "a", retry_for=PATIENCE, on_retry=lambda *said: tried.append(said)) as client:
+            run(client, LocalEvaluator(generator, Noisy()), callbacks=[kill])
+            here = Study(generator, **settings)
+            run(here, LocalEvaluator(generator, Noisy()))
+            assert kills == []
+            assert len(tried) >= 2
+            assert content(client) == content(here)
+    finally:
+        for service in services:
+            service.kill()
+            service.wait(PATIENCE)
