@@ -58,6 +58,12 @@ def test_it_is_kept_whole(space: SearchSpace) -> None:
     assert other.trials == 13
 
 
+@pytest.mark.parametrize("name", ["self", "name", "space", "seed", "chart", "natural", "budget"])
+def test_what_a_study_says_is_no_option(name: str) -> None:
+    with pytest.raises(OptionError, match=f"{name}: said of the study itself"):
+        _made(MIXED, options={name: 1})
+
+
 def test_what_is_missing_is_a_storage_error() -> None:
     kept, arrays = _made(MIXED).dump()
     del kept["batch"]

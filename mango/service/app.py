@@ -15,8 +15,9 @@ from mango.service import answers
 from mango.service.errors import RESPONSES
 from mango.service.hub import Hub
 from mango.service.limits import LimitSettings
+from mango.service.paths import packed
 from mango.service.protection import protect
-from mango.service.routes import packed, router
+from mango.service.routes import router
 from mango.service.security import SecuritySettings
 
 PAGE = Path(__file__).with_name("page")
@@ -43,6 +44,7 @@ def create_app(hub: Hub, security: SecuritySettings | None = None, limits: Limit
         lifespan=life,
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,
         responses=RESPONSES,
     )
     app.state.hub = hub
@@ -51,8 +53,8 @@ def create_app(hub: Hub, security: SecuritySettings | None = None, limits: Limit
     hub.metrics = protection.metrics
     app.include_router(router)
 
-    @app.get("/healthz", response_model=answers.HealthAnswer)
-    def healthy() -> Response:
+    @app.get("/healthz", response_model=answers.HealthAnswer, tags=["service"])
+    async def healthy() -> Response:  # no thread: it answers also while all of them wait
         """The service answers."""
         return packed({"status": "ok"})
 

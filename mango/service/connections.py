@@ -13,6 +13,7 @@ import uuid
 from dataclasses import dataclass
 from typing import ClassVar
 
+import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 
@@ -101,7 +102,13 @@ class BoundedProtocol(H11Protocol):
 
     def _give_up(self) -> None:
         self._head = None
-        if self.waiting:
+        if not self.waiting:
+            return
+        half, _ = self.conn.trailing_data
+        if half and self.conn.their_state is h11.IDLE:
+            late = f"the head of the request did not come whole within {self.settings.head:g} seconds"
+            self._answer("408 Request Timeout", "TooSlow", late)
+        else:
             self.transport.close()
 
     def _answer(self, status: str, kind: str, message: str, more: str = "") -> None:

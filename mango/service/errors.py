@@ -74,6 +74,7 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
         (403, "The token only reads, or the Host or Origin is not allowed"),
         (404, "No such path, study or trial"),
         (405, "Another method is needed"),
+        (406, "Nothing that the Accept header names is offered"),
         (408, "The body came too slowly"),
         (409, "In conflict with the state of the study"),
         (413, "The body is too large"),
@@ -198,5 +199,10 @@ def _path(keys: Sequence[Any]) -> str:
 
 
 def _shown(came: Any) -> str:
-    text = json.dumps(came, default=repr)
-    return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
+    """The beginning of what came, which may be of any size and depth, at the cost of that much."""
+    text = ""
+    for piece in json.JSONEncoder(default=repr).iterencode(came):
+        text += piece
+        if len(text) > LONGEST:
+            return f"{text[:LONGEST]}..."
+    return text

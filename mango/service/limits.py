@@ -7,6 +7,7 @@ one holds nothing but its bytes. Connections, and the heads of requests, are bou
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from mango.service.errors import error_response
 Refusal: TypeAlias = tuple[int, str, str, dict[str, str]]
 
 ENCODED = (b"%00", b"%2f", b"%5c")  # characters that would turn one name into several
-STREAMS = "/events"  # how their paths end
+STREAM = re.compile(r"/v1/studies/[^/]+/events")
 BODIES = "the service holds as many bytes of bodies as it takes; try again in a second"
 STOPPED = (
     "the service stopped before this was answered; it may have been done: ask for the state, or send it again with "
@@ -113,7 +114,7 @@ class LimitsMiddleware:
             return
         try:
             _check_path(scope, self.limits.settings.path)
-            if scope["path"].endswith(STREAMS):
+            if scope["method"] == "GET" and STREAM.fullmatch(scope["path"]):
                 await self._stream(scope, receive, send)
             else:
                 await self._request(scope, receive, send)
@@ -136,7 +137,9 @@ class LimitsMiddleware:
     async def _request(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Receives the body, then has it answered; where that takes longer than a stopping service waits, says so."""
         settings, held, answer = self.limits.settings, 0, _Answer(send)
-        declared = int(Headers(scope=scope).get("content-length", 0))
+        headers = Headers(scope=scope)
+        declared = int(headers.get("content-length", 0))
+        _check_encoding(headers.get("content-encoding", "identity"))
         try:
             chunks = []
             try:
@@ -201,6 +204,13 @@ def _check_body(size: int, most: int) -> None:
     """The answer leaves the connection open: closed under a client that still sends, it would lose the answer."""
     if size > most:
         raise _Refused(413, "TooLarge", f"a body has at most {most:,} bytes; got {size:,} or more", {})
+
+
+def _check_encoding(encoding: str) -> None:
+    """A few bytes could unpack to any number."""
+    if encoding.lower() != "identity":
+        message = f"a body is taken as it is; got Content-Encoding: {encoding[:100]}, send it without"
+        raise _Refused(415, "UnsupportedMediaType", message, {})
 
 
 def _check_path(scope: Scope, longest: int) -> None:

@@ -22,6 +22,7 @@ logger = logging.getLogger(__name__)
 
 REQUEST_ID: ContextVar[str] = ContextVar("request_id", default="")
 SANE = re.compile(r"[A-Za-z0-9._-]{1,64}")
+LONGEST = 100  # characters of what a client chose, a study's name at most
 QUIET = ("/healthz", "/metrics")  # asked every few seconds, and never news
 
 
@@ -125,19 +126,21 @@ def _fields(record: logging.LogRecord) -> dict[str, Any]:
 def _log(scope: Scope, status: int | None, seconds: float) -> None:
     route = route_template(scope)
     fields: dict[str, Any] = {
-        "method": scope["method"],
+        "method": scope["method"][:LONGEST],
         "route": route,
         "status": status,
         "seconds": round(seconds, 6),
     }
     name = (scope.get("path_params") or {}).get("name")
     if name is not None:
-        fields["study"] = name
+        fields["study"] = name[:LONGEST]
     kind = scope["state"].get("error_kind")
     if kind is not None:
         fields["error"] = kind
     level = logging.INFO
     if status is not None and status >= 500:
         level = logging.WARNING if status == 503 else logging.ERROR
+    elif route in QUIET and status is not None and status < 400:
+        level = logging.DEBUG
     message = "answered" if status is not None else "the client went away"
-    logger.log(logging.DEBUG if route in QUIET else level, message, extra={"fields": fields})
+    logger.log(level, message, extra={"fields": fields})

@@ -1,4 +1,4 @@
-"""The HTTP interface: every path, what it takes and what it answers."""
+"""The HTTP interface: what makes, steers, asks and tells a study; `mango.service.results` has what reads."""
 
 from __future__ import annotations
 
@@ -9,73 +9,40 @@ from typing import Annotated, Any
 
 import numpy as np
 import orjson
-from fastapi import APIRouter, Depends, File, Header, HTTPException, Path, Query, Request, UploadFile
-from fastapi.responses import Response, StreamingResponse
+from fastapi import APIRouter, File, HTTPException, UploadFile
+from fastapi.responses import Response
 from numpy.typing import NDArray
 
 from mango import exchange
 from mango.errors import CodeError, InputError
 from mango.optimizers import TABLE as OPTIMIZERS
 from mango.optimizers import optimizer_class
-from mango.service import answers, feed, images, schemas, views
+from mango.service import answers, images, results, schemas, views
+from mango.service.bodies import JsonRoute
 from mango.service.hosted import Hosted
 from mango.service.hub import Hub, NoStudy
+from mango.service.paths import (
+    JSON,
+    MOST_FILES,
+    NPY,
+    RAW,
+    ZIP,
+    Accept,
+    Key,
+    Name,
+    TheHub,
+    TheStudy,
+    of_kind,
+    packed,
+    wanted,
+)
 from mango.space import Codes
-from mango.trial import Result, TrialRecord, TrialState
+from mango.trial import Result, TrialState
 
-JSON, RAW, NPY = "application/json", "application/octet-stream", "application/x-npy"
-PNG, ZIP, STREAM = "image/png", "application/zip", "text/event-stream"
-MOST_FILES = 1000  # in one upload or zip
 LONGEST_UPLOAD = 2**20  # bytes of one file
 
-
-def of_kind(*kinds: str) -> dict[str, Any]:
-    """What a path says that answers something else than JSON."""
-    content: dict[str, Any] = {kind: {"schema": {"type": "string", "format": "binary"}} for kind in kinds}
-    return {"response_class": Response, "responses": {200: {"content": content}}}
-
-
-router = APIRouter(prefix="/v1")
-
-Name = Annotated[str, Path(pattern=schemas.NAME)]
-TrialNumber = Annotated[int, Path(ge=0, le=2**53)]
-Key = Annotated[str | None, Header(alias="Idempotency-Key", min_length=1, max_length=200)]
-Accept = Annotated[str, Header()]
-
-
-def packed(content: Any, status: int = 200) -> Response:
-    """As JSON; arrays are lists, NaN is null."""
-    return Response(orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY), status, media_type=JSON)
-
-
-def hub_of(request: Request) -> Hub:
-    """The studies of this process."""
-    hub: Hub = request.app.state.hub
-    return hub
-
-
-TheHub = Annotated[Hub, Depends(hub_of)]
-
-
-def hosted_of(name: Name, hub: TheHub) -> Hosted:
-    """The study that the path names."""
-    try:
-        return hub.get(name)
-    except NoStudy as error:
-        raise HTTPException(404, str(error)) from error
-
-
-TheStudy = Annotated[Hosted, Depends(hosted_of)]
-
-
-def record_of(number: TrialNumber, hosted: TheStudy) -> TrialRecord:
-    """The trial that the path names."""
-    if number >= hosted.study.asked:
-        raise HTTPException(404, f"{hosted.name} has no trial {number}; asked so far: {hosted.study.asked}, from 0")
-    return hosted.study.record(number)
-
-
-TheTrial = Annotated[TrialRecord, Depends(record_of)]
+router = APIRouter(prefix="/v1", route_class=JsonRoute)
+router.include_router(results.router)
 
 
 def request_of(key: str | None, *content: Any) -> exchange.Request | None:
@@ -265,126 +232,7 @@ def enqueue_images(
     return packed({"enqueued": hosted.enqueue(hosted.encoded(np.stack(stimuli)), "uploaded")})
 
 
-# -- what came of it ------------------------------------------------------------------------------------------------
-
-
-@router.get("/studies/{name}/best", response_model=answers.BestAnswer)
-def best(hosted: TheStudy, n: Annotated[int, Query(ge=1, le=1000)] = 1) -> Response:
-    """The best trials, the best first, and the recommended one."""
-    recommended = hosted.recommended()
-    found = [hosted.trial(record, code=True) for record in hosted.leading(n)]
-    return packed({"trials": found, "recommended": recommended and hosted.trial(recommended, code=True)})
-
-
-@router.get("/studies/{name}/trials", response_model=answers.TrialsAnswer)
-def trials(
-    hosted: TheStudy,
-    after: Annotated[int, Query(ge=-1, le=2**53)] = -1,
-    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
-    state: TrialState | None = None,
-    codes: bool = False,
-    latest: bool = False,
-    before: Annotated[int | None, Query(ge=0, le=2**53)] = None,
-) -> Response:
-    """A page of trials by number, those of one state only.
-
-    ``latest``: the last ones, the highest number first, or the last ones below ``before``.
-    """
-    rows, further = hosted.page(after, limit, state, latest=latest, before=before)
-    return packed({"trials": [hosted.trial(record, code=codes) for record in rows], "next": further})
-
-
-@router.get("/studies/{name}/trials/{number}", response_model=answers.TrialAnswer)
-def trial(hosted: TheStudy, record: TheTrial) -> Response:
-    """One trial and its code."""
-    return packed(hosted.trial(record, code=True))
-
-
-@router.get("/studies/{name}/trials/{number}/stimulus.png", **of_kind(PNG))
-def stimulus_png(hosted: TheStudy, record: TheTrial) -> Response:
-    """The stimulus of a trial, as the study's image settings draw it."""
-    return _forever(hosted.png(record.code), PNG)
-
-
-@router.get("/studies/{name}/trials/{number}/stimulus.npy", **of_kind(NPY))
-def stimulus_npy(hosted: TheStudy, record: TheTrial) -> Response:
-    """The stimulus of a trial as float32, as the generator makes it."""
-    return _forever(images.npy(hosted.stimuli(record.code[None])[0]), NPY)
-
-
-@router.get("/studies/{name}/trials/{number}/response.npy", **of_kind(NPY))
-def response_npy(hosted: TheStudy, record: TheTrial) -> Response:
-    """What was told of all channels, of the attempt that was accepted."""
-    found = hosted.study.store.responses([record.number])
-    if not found:
-        raise HTTPException(404, f"no response of all channels was told for trial {record.number}")
-    return Response(images.npy(found[0].response), media_type=NPY)
-
-
-@router.get("/studies/{name}/references/{image}/stimulus.png", **of_kind(PNG))
-def reference_png(hosted: TheStudy, image: TrialNumber) -> Response:
-    """A reference image."""
-    codes = hosted.study.reference_codes
-    if image >= len(codes):
-        raise HTTPException(404, f"{hosted.name} has {len(codes)} reference images, from 0; there is no {image}")
-    return _forever(hosted.png(codes[image]), PNG)
-
-
-@router.get("/studies/{name}/stimuli.zip", **of_kind(ZIP))
-def stimuli_zip(
-    hosted: TheStudy, numbers: Annotated[str, Query(pattern=r"^\d{1,15}(,\d{1,15})*$", max_length=16_000)]
-) -> Response:
-    """A block of stimuli as PNGs with a manifest of their SHA-256 sums; numbers such as ``3,17,4``."""
-    chosen = list(dict.fromkeys(int(number) for number in numbers.split(",")))
-    if len(chosen) > MOST_FILES:
-        raise InputError(f"a zip holds at most {MOST_FILES:,} stimuli; got {len(chosen):,}")
-    records = [record_of(number, hosted) for number in chosen]
-    drawn = hosted.stimuli(np.stack([record.code for record in records]))
-    names = [f"{hosted.name}_{record.number:06d}.png" for record in records]
-    files = {name: images.png(stimulus, hosted.image) for name, stimulus in zip(names, drawn, strict=True)}
-    about = {n: {"number": r.number, "attempt": r.attempt} for n, r in zip(names, records, strict=True)}
-    return Response(images.zipped(files, about), media_type=ZIP)
-
-
-@router.get("/studies/{name}/curve", response_model=answers.CurveAnswer)
-def curve(hosted: TheStudy) -> Response:
-    """Values and the best so far, thinned to at most 2,000 points, and the showings of references."""
-    return packed(hosted.curve())
-
-
-@router.get("/studies/{name}/arms", response_model=answers.ArmsAnswer)
-def arms(hosted: TheStudy) -> Response:
-    """What each origin of proposals asked and found."""
-    return packed({"arms": views.arms(hosted.study.trials())})
-
-
-@router.get("/studies/{name}/events", **of_kind(STREAM))
-async def events(
-    hosted: TheStudy,
-    last_event_id: Annotated[str | None, Header(pattern=r"^\d{1,15}$")] = None,
-) -> Response:
-    """What happens, as server-sent events; Last-Event-ID takes up where an earlier stream ended."""
-    after = None if last_event_id is None else int(last_event_id)
-    stream = feed.stream(hosted, after)
-    return StreamingResponse(stream, media_type=STREAM, headers={"Cache-Control": "no-store"})
-
-
 # -- private --------------------------------------------------------------------------------------------------------
-
-
-def wanted(accept: str, offered: Sequence[str]) -> str:
-    """The first of the media types in an Accept header that is offered, the first offered one by default.
-
-    Raises:
-        HTTPException: 406, none of them is.
-    """
-    asked = [part.partition(";")[0].strip().lower() for part in accept.split(",")]
-    for kind in asked:
-        if kind in offered:
-            return kind
-    if any(kind in ("*/*", "", "application/*") for kind in asked):
-        return offered[0]
-    raise HTTPException(406, f"expected Accept: {' or '.join(offered)}; got {accept!r}")
 
 
 def matrix(codes: Sequence[Sequence[float]]) -> Codes:
@@ -425,8 +273,3 @@ def _result(told: schemas.ToldTrial, repeats: int) -> Result:
 
 def _response(told: Any) -> NDArray[np.float64]:
     return np.array(told, np.float64)
-
-
-def _forever(content: bytes, kind: str) -> Response:
-    """What a URL gives now and for ever."""
-    return Response(content, media_type=kind, headers={"Cache-Control": "private, max-age=31536000, immutable"})

@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import math
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    FiniteFloat,
+    Tag,
+    field_validator,
+    model_validator,
+)
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"  # of a study: a file's name everywhere
 MOST_ASKED = 10_000  # trials at once
@@ -13,6 +24,8 @@ MOST_BUDGET = 100_000_000
 MOST_AXES = 65_536
 MOST_PIXELS = 4_096 * 4_096
 MOST_LEASE = 30 * 86_400.0  # seconds
+MOST_FREE = 65_536  # characters of what a study says of itself, which comes with every answer about it
+MOST_DEPTH = 20
 
 Number = Annotated[int, Field(ge=0, le=2**53)]
 Attempt = Annotated[int, Field(ge=1, le=2**31)]
@@ -27,8 +40,43 @@ def _not_infinite(value: float) -> float:
     return value
 
 
+def _as_it_came(given: dict[str, Any]) -> dict[str, Any]:
+    """Refuses what could be stored, and then not be answered as it came."""
+    _check(given, MOST_DEPTH)
+    size = len(json.dumps(given))
+    if size > MOST_FREE:
+        raise ValueError(f"at most {MOST_FREE:,} characters of JSON are kept; got {size:,}")
+    return given
+
+
+def _check(value: Any, depth: int) -> None:
+    if isinstance(value, dict | list):
+        if not depth:
+            raise ValueError(f"at most {MOST_DEPTH} levels of lists and objects are kept")
+        for part in value.values() if isinstance(value, dict) else value:
+            _check(part, depth - 1)
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise ValueError("NaN and infinity are not kept; say null or a text")
+    elif isinstance(value, int) and not -(2**63) <= value < 2**63:
+        raise ValueError("whole numbers have at most 64 bits; say others as texts")
+
+
 Value = Annotated[float, AfterValidator(_not_infinite)] | None  # NaN or null: the response was lost
-Code = Annotated[list[FiniteFloat], Field(min_length=1, max_length=MOST_AXES)]
+Free = Annotated[dict[str, Any], AfterValidator(_as_it_came)]
+
+# Lists that may be long are checked to the first fault: one report for each of a million takes gigabytes.
+Code = Annotated[list[FiniteFloat], Field(min_length=1, max_length=MOST_AXES, fail_fast=True)]
+Values = Annotated[list[Value], Field(min_length=1, max_length=10_000, fail_fast=True)]
+Channels = Annotated[list[Value], Field(max_length=1_000_000, fail_fast=True)]
+Bins = Annotated[list[Channels], Field(max_length=1_000_000, fail_fast=True)]
+
+
+def _rank(response: Any) -> str:
+    """Which of the two kinds a response is, by its first element."""
+    return "bins" if isinstance(response, list) and response and isinstance(response[0], list) else "channels"
+
+
+Response = Annotated[Annotated[Channels, Tag("channels")] | Annotated[Bins, Tag("bins")], Discriminator(_rank)]
 
 
 class Model(BaseModel):
@@ -61,8 +109,8 @@ class CodeBook(Model):
     kind: Literal["codebook"]
     dim: Annotated[int, Field(ge=1, le=MOST_AXES)]
     levels: Annotated[int, Field(ge=2, le=65_536)]
-    embedding: list[list[FiniteFloat]] | None = None
-    layout: list[Annotated[int, Field(ge=1)]] | None = None
+    embedding: Annotated[list[Code], Field(max_length=65_536, fail_fast=True)] | None = None
+    layout: Annotated[list[Annotated[int, Field(ge=1)]], Field(max_length=8)] | None = None
 
 
 Space = Annotated[Box | Grid | CodeBook, Field(discriminator="kind")]
@@ -95,7 +143,7 @@ class References(Model):
 
     every: Annotated[int, Field(ge=1, le=1_000_000)]
     count: Annotated[int, Field(ge=1, le=1000)] = 1
-    codes: Annotated[list[Code], Field(min_length=1, max_length=1000)] | None = None
+    codes: Annotated[list[Code], Field(min_length=1, max_length=1000, fail_fast=True)] | None = None
 
 
 class StudyNew(Model):
@@ -116,7 +164,7 @@ class StudyNew(Model):
     batch: Annotated[int, Field(ge=1, le=MOST_ASKED)] = 40
     repeats: Annotated[int, Field(ge=1, le=10_000)] = 1
     chart: str | None = None
-    options: dict[str, Any] = {}
+    options: Free = {}
     weight: FiniteFloat = 0.0
     leaders: Share = 0.0
     confirm: Annotated[int, Field(ge=0, le=MOST_BUDGET)] = 0
@@ -125,7 +173,7 @@ class StudyNew(Model):
     image: ImageSettings = ImageSettings()
     references: References | None = None
     natural_maximum: FiniteFloat | None = None
-    meta: dict[str, Any] = {}
+    meta: Free = {}
 
     @model_validator(mode="after")
     def _one_source(self) -> StudyNew:
@@ -153,11 +201,11 @@ class ToldTrial(Model):
     number: Number
     attempt: Attempt
     value: Value = None
-    values: Annotated[list[Value], Field(min_length=1, max_length=10_000)] | None = None
-    keys: Annotated[list[Value], Field(min_length=1, max_length=10_000)] | None = None
+    values: Values | None = None
+    keys: Values | None = None
     seconds: Annotated[float, Field(ge=0, lt=1e9)] = 0.0
     reason: Annotated[str, Field(max_length=10_000)] | None = None
-    response: Annotated[list[Value] | list[list[Value]], Field(max_length=1_000_000)] | None = None
+    response: Response | None = None
 
     @model_validator(mode="after")
     def _told(self) -> ToldTrial:
@@ -181,14 +229,14 @@ class ToldReference(Model):
 
     presentation: Number
     value: Value = None
-    values: Annotated[list[Value], Field(min_length=1, max_length=10_000)] | None = None
+    values: Values | None = None
 
 
 class Tell(Model):
     """Answers, in any order; accepted whole or refused whole."""
 
-    results: Annotated[list[ToldTrial], Field(max_length=MOST_ASKED)] = []
-    references: Annotated[list[ToldReference], Field(max_length=MOST_ASKED)] = []
+    results: Annotated[list[ToldTrial], Field(max_length=MOST_ASKED, fail_fast=True)] = []
+    references: Annotated[list[ToldReference], Field(max_length=MOST_ASKED, fail_fast=True)] = []
 
     @field_validator("results")
     @classmethod
@@ -209,7 +257,7 @@ class FailedTrial(Model):
 class Fail(Model):
     """Trials that could not be shown; the optimizer hears that they are lost."""
 
-    trials: Annotated[list[FailedTrial], Field(min_length=1, max_length=MOST_ASKED)]
+    trials: Annotated[list[FailedTrial], Field(min_length=1, max_length=MOST_ASKED, fail_fast=True)]
 
 
 class HeldTrial(Model):
@@ -222,20 +270,20 @@ class HeldTrial(Model):
 class Release(Model):
     """Trials that this client will not show."""
 
-    trials: Annotated[list[HeldTrial], Field(min_length=1, max_length=MOST_ASKED)]
+    trials: Annotated[list[HeldTrial], Field(min_length=1, max_length=MOST_ASKED, fail_fast=True)]
 
 
 class Veto(Model):
     """Trials that are not to be shown."""
 
-    numbers: Annotated[list[Number], Field(min_length=1, max_length=MOST_ASKED)]
+    numbers: Annotated[list[Number], Field(min_length=1, max_length=MOST_ASKED, fail_fast=True)]
     reason: Annotated[str, Field(max_length=10_000)] = ""
 
 
 class Enqueue(Model):
     """Codes to be asked verbatim."""
 
-    codes: Annotated[list[Code], Field(min_length=1, max_length=MOST_ASKED)]
+    codes: Annotated[list[Code], Field(min_length=1, max_length=MOST_ASKED, fail_fast=True)]
     origin: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,30}$")] = "enqueued"
 
 
@@ -243,5 +291,5 @@ class Render(Model):
     """Codes to be drawn, for rigs that own their optimizer."""
 
     generator: str
-    codes: Annotated[list[Code], Field(min_length=1, max_length=1000)]
+    codes: Annotated[list[Code], Field(min_length=1, max_length=1000, fail_fast=True)]
     image: ImageSettings = ImageSettings()

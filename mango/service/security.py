@@ -5,7 +5,8 @@
 - The Host header must name this service, lest a page of another site reach it by a name that it points here (DNS
   rebinding). An IP address cannot be pointed anywhere and is always allowed.
 - A request that a browser sends for another site's page is refused (Origin, Sec-Fetch-Site): on loopback there is no
-  token that would.
+  token that would. Origins that are allowed get the headers by which a browser lets their pages read the answers
+  (CORS); such a page sends a token, never the cookie.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from starlette.requests import cookie_parser
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mango.errors import OptionError
+from mango.service.bodies import JsonRoute
 from mango.service.errors import error_response
 
 Access = Literal["none", "read", "write"]
@@ -37,6 +39,7 @@ COOKIE = "mango_session"
 SHORTEST = 16  # characters of a token: short ones can be guessed
 TOKEN = re.compile(r"[A-Za-z0-9._~+/=-]+")  # what a header carries unchanged, RFC 6750
 HOST = re.compile(r"(?:\[(?P<six>[0-9a-f:.]+)\]|(?P<name>[a-z0-9._-]+))(?::[0-9]{1,5})?")
+ORIGIN = re.compile(r"https?://(?:\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::[0-9]{1,5})?")
 SAFE = ("GET", "HEAD", "OPTIONS")
 PUBLIC = ("/", "/healthz", "/favicon.ico", "/v1/session")  # the page that asks for a token needs none
 PUBLIC_BELOW = "/page/"
@@ -52,6 +55,16 @@ HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
+}
+SHARED = {  # for a page of an origin that is allowed
+    "Cross-Origin-Resource-Policy": "cross-origin",
+    "Access-Control-Expose-Headers": "Retry-After, X-Request-Id, Mango-Trials, Mango-Attempts, Mango-Shape, "
+    "Mango-Dtype, Mango-Lease-Until, Mango-References, Mango-State, Mango-Waiting",
+}
+PREFLIGHT = {
+    "Access-Control-Allow-Methods": "GET, POST, DELETE",
+    "Access-Control-Allow-Headers": "Authorization, Content-Type, Idempotency-Key, Last-Event-ID, X-Request-Id",
+    "Access-Control-Max-Age": "600",
 }
 
 
@@ -125,17 +138,32 @@ class SecuritySettings:
     session_seconds: float = 86_400
     sessions: int = 1_000
 
+    def __post_init__(self) -> None:
+        """Checks names that would never fit.
+
+        Raises:
+            OptionError: not a host's bare name, or not an origin as browsers send it.
+        """
+        for host in self.hosts:
+            found = HOST.fullmatch(host.lower())
+            if found is None or found["name"] != host.lower().removesuffix("."):
+                raise OptionError(f"a host is a name without scheme, port and path, such as rig.lab.edu; got {host!r}")
+        for origin in self.origins:
+            if not ORIGIN.fullmatch(origin.lower().rstrip("/")):
+                raise OptionError(
+                    f"an origin is a scheme, a host and perhaps a port: https://rig.lab.edu; got {origin!r}"
+                )
+
 
 class Security:
     """The tokens and the open sessions of one service."""
 
     def __init__(self, settings: SecuritySettings) -> None:
         self.settings = settings
-        self._hosts = {"localhost", *(name.lower() for name in settings.hosts)}
+        self._hosts = {"localhost", *(name.lower().removesuffix(".") for name in settings.hosts)}
         self._origins = {origin.lower().rstrip("/") for origin in settings.origins}
-        self._sessions: dict[
-            bytes, tuple[Access, float]
-        ] = {}  # digest -> access, end by time.monotonic(); oldest first
+        # Digest -> access, and its end by time.monotonic(); the oldest first.
+        self._sessions: dict[bytes, tuple[Access, float]] = {}
 
     def access(self, headers: Headers) -> Access:
         """What a request of these headers may do; a token counts before a cookie."""
@@ -162,6 +190,11 @@ class Security:
     def leave(self, headers: Headers) -> None:
         """Ends the session of the cookie, if there is one."""
         self._sessions.pop(self._session(headers), None)
+
+    def shared_with(self, headers: Headers) -> str | None:
+        """The origin of the page that sends this, where it is one that is allowed."""
+        origin = headers.get("origin")
+        return origin if origin is not None and origin.lower() in self._origins else None
 
     def refusal(self, scope: Scope) -> tuple[int, str, str] | None:
         """Status, kind and message of what a request is refused for, before anything of it is done."""
@@ -203,9 +236,9 @@ class Security:
 
     def _foreign(self, method: str, headers: Headers, host: str) -> bool:
         """Whether a browser sends this for a page of another origin, as far as it says so."""
-        origin = headers.get("origin")
-        if origin is not None and origin.lower() in self._origins:
+        if self.shared_with(headers) is not None:
             return False
+        origin = headers.get("origin")
         if method not in SAFE and origin is not None:
             return _authority(origin) != host.lower()
         if headers.get("sec-fetch-site") in ("cross-site", "same-site"):  # a link to the page is fine
@@ -226,16 +259,25 @@ class SecurityMiddleware:
             await self.app(scope, receive, send)
             return
 
+        came = Headers(scope=scope)
+        origin = self.security.shared_with(came)
+
         async def covering(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                for name, value in HEADERS.items():
-                    headers[name] = value
+                headers.update(HEADERS)
+                if origin is not None:
+                    headers.update({**SHARED, "Access-Control-Allow-Origin": origin})
+                if self.security.settings.origins:
+                    headers.add_vary_header("Origin")
                 headers.setdefault("Cache-Control", "no-cache" if "etag" in headers else "no-store")
             await send(message)
 
         refusal = self.security.refusal(scope)
-        if refusal is None:
+        preflight = scope["method"] == "OPTIONS" and "access-control-request-method" in came
+        if origin is not None and preflight and (refusal is None or refusal[0] == 401):  # it never carries a token
+            await Response(status_code=204, headers=PREFLIGHT)(scope, receive, covering)
+        elif refusal is None:
             await self.app(scope, receive, covering)
         else:
             status, kind, message = refusal
@@ -257,7 +299,7 @@ class SessionState(BaseModel):
 
 def session_router(security: Security) -> APIRouter:
     """Signing in and out on the page."""
-    router = APIRouter(prefix="/v1/session", tags=["session"])
+    router = APIRouter(prefix="/v1/session", tags=["session"], route_class=JsonRoute)
 
     @router.post("", status_code=204)
     async def sign_in(body: SignIn, request: Request) -> Response:

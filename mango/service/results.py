@@ -1,0 +1,134 @@
+"""The HTTP interface, the part that reads: trials, stimuli, curves, events, and a study as one file."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import numpy as np
+from fastapi import APIRouter, Header, HTTPException, Query
+from fastapi.responses import Response, StreamingResponse
+
+from mango.errors import InputError
+from mango.service import answers, feed, images, views
+from mango.service.paths import (
+    MOST_FILES,
+    NPY,
+    PNG,
+    STREAM,
+    ZIP,
+    TheStudy,
+    TheTrial,
+    TrialNumber,
+    of_kind,
+    packed,
+    record_of,
+)
+from mango.trial import TrialState
+
+router = APIRouter()
+
+
+@router.get("/studies/{name}/best", response_model=answers.BestAnswer)
+def best(hosted: TheStudy, n: Annotated[int, Query(ge=1, le=1000)] = 1) -> Response:
+    """The best trials, the best first, and the recommended one."""
+    recommended = hosted.recommended()
+    found = [hosted.trial(record, code=True) for record in hosted.leading(n)]
+    return packed({"trials": found, "recommended": recommended and hosted.trial(recommended, code=True)})
+
+
+@router.get("/studies/{name}/trials", response_model=answers.TrialsAnswer)
+def trials(
+    hosted: TheStudy,
+    after: Annotated[int, Query(ge=-1, le=2**53)] = -1,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    state: TrialState | None = None,
+    codes: bool = False,
+    latest: bool = False,
+    before: Annotated[int | None, Query(ge=0, le=2**53)] = None,
+) -> Response:
+    """A page of trials by number, those of one state only.
+
+    ``latest``: the last ones, the highest number first, or the last ones below ``before``.
+    """
+    rows, further = hosted.page(after, limit, state, latest=latest, before=before)
+    return packed({"trials": [hosted.trial(record, code=codes) for record in rows], "next": further})
+
+
+@router.get("/studies/{name}/trials/{number}", response_model=answers.TrialAnswer)
+def trial(hosted: TheStudy, record: TheTrial) -> Response:
+    """One trial and its code."""
+    return packed(hosted.trial(record, code=True))
+
+
+@router.get("/studies/{name}/trials/{number}/stimulus.png", **of_kind(PNG))
+def stimulus_png(hosted: TheStudy, record: TheTrial) -> Response:
+    """The stimulus of a trial, as the study's image settings draw it."""
+    return _forever(hosted.png(record.code), PNG)
+
+
+@router.get("/studies/{name}/trials/{number}/stimulus.npy", **of_kind(NPY))
+def stimulus_npy(hosted: TheStudy, record: TheTrial) -> Response:
+    """The stimulus of a trial as float32, as the generator makes it."""
+    return _forever(images.npy(hosted.stimuli(record.code[None])[0]), NPY)
+
+
+@router.get("/studies/{name}/trials/{number}/response.npy", **of_kind(NPY))
+def response_npy(hosted: TheStudy, record: TheTrial) -> Response:
+    """What was told of all channels, of the attempt that was accepted."""
+    found = hosted.study.store.responses([record.number])
+    if not found:
+        raise HTTPException(404, f"no response of all channels was told for trial {record.number}")
+    return Response(images.npy(found[0].response), media_type=NPY)
+
+
+@router.get("/studies/{name}/references/{image}/stimulus.png", **of_kind(PNG))
+def reference_png(hosted: TheStudy, image: TrialNumber) -> Response:
+    """A reference image."""
+    codes = hosted.study.reference_codes
+    if image >= len(codes):
+        raise HTTPException(404, f"{hosted.name} has {len(codes)} reference images, from 0; there is no {image}")
+    return _forever(hosted.png(codes[image]), PNG)
+
+
+@router.get("/studies/{name}/stimuli.zip", **of_kind(ZIP))
+def stimuli_zip(
+    hosted: TheStudy, numbers: Annotated[str, Query(pattern=r"^[0-9]{1,15}(,[0-9]{1,15})*$", max_length=16_000)]
+) -> Response:
+    """A block of stimuli as PNGs with a manifest of their SHA-256 sums; numbers such as ``3,17,4``."""
+    chosen = list(dict.fromkeys(int(number) for number in numbers.split(",")))
+    if len(chosen) > MOST_FILES:
+        raise InputError(f"a zip holds at most {MOST_FILES:,} stimuli; got {len(chosen):,}")
+    records = [record_of(number, hosted) for number in chosen]
+    drawn = hosted.stimuli(np.stack([record.code for record in records]))
+    names = [f"{hosted.name}_{record.number:06d}.png" for record in records]
+    files = {name: images.png(stimulus, hosted.image) for name, stimulus in zip(names, drawn, strict=True)}
+    about = {n: {"number": r.number, "attempt": r.attempt} for n, r in zip(names, records, strict=True)}
+    return Response(images.zipped(files, about), media_type=ZIP)
+
+
+@router.get("/studies/{name}/curve", response_model=answers.CurveAnswer)
+def curve(hosted: TheStudy) -> Response:
+    """Values and the best so far, thinned to at most 2,000 points, and the showings of references."""
+    return packed(hosted.curve())
+
+
+@router.get("/studies/{name}/arms", response_model=answers.ArmsAnswer)
+def arms(hosted: TheStudy) -> Response:
+    """What each origin of proposals asked and found."""
+    return packed({"arms": views.arms(hosted.study.trials())})
+
+
+@router.get("/studies/{name}/events", **of_kind(STREAM))
+async def events(
+    hosted: TheStudy,
+    last_event_id: Annotated[str | None, Header(pattern=r"^(-1|[0-9]{1,15})$")] = None,
+) -> Response:
+    """What happens, as server-sent events; Last-Event-ID takes up where an earlier stream ended."""
+    after = None if last_event_id is None else int(last_event_id)
+    stream = feed.stream(hosted, after)
+    return StreamingResponse(stream, media_type=STREAM, headers={"Cache-Control": "no-store"})
+
+
+def _forever(content: bytes, kind: str) -> Response:
+    """What a URL gives now and for ever."""
+    return Response(content, media_type=kind, headers={"Cache-Control": "private, max-age=31536000, immutable"})
