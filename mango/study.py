@@ -361,7 +361,7 @@ class Study(Account):
         with self._lock:
             self._delivered.clear()
 
-    # -- what came of it; the rest is in `mango.account` ----------------------------------------------------------------
+    # -- what came of it; the rest is in `mango.account` ---------------------------------------------------------------
 
     @property
     def patience(self) -> None:
