@@ -65,17 +65,19 @@ export const studies = async () => (await call("GET", "/v1/studies")).studies;
 export const study = (name) => call("GET", path(name));
 export const curve = (name) => call("GET", path(name, "/curve"));
 export const arms = async (name) => (await call("GET", path(name, "/arms"))).arms;
-export const best = async (name, n) => (await call("GET", path(name, `/best?n=${n}`))).trials;
+export const best = (name, n) => call("GET", path(name, `/best?n=${n}`));
 export const eventsPath = (name) => path(name, "/events");
 
 /**
- * A page of trials by number, and the number to go on after (null at the end).
+ * A page of trials, the latest first, and what to give as `before` for the next one (null at the end).
  * @param {string} name
- * @param {{after?: number, limit: number, state?: string}} which
+ * @param {{before?: number|null, limit: number, state?: string}} which before: only trials of lower numbers
  * @returns {Promise<{trials: object[], next: number|null}>}
  */
-export function trials(name, { after = -1, limit, state }) {
-  const query = new URLSearchParams({ after, limit, ...(state ? { state } : empty) });
+export function trials(name, { before = null, limit, state }) {
+  const query = new URLSearchParams({ latest: true, limit });
+  if (before !== null) query.set("before", before);
+  if (state) query.set("state", state);
   return call("GET", path(name, `/trials?${query}`));
 }
 

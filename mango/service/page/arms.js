@@ -12,7 +12,7 @@ export function arms() {
     ["of the last 200", "share"],
     ["best", "number"],
   ]);
-  const note = h("p", { class: "note" }, "Nothing was asked yet.");
+  const note = h("p", { class: "note" }, "nothing was asked yet");
   const node = section("arms", "Where proposals come from", note, rows);
 
   function paint(found) {

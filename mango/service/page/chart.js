@@ -3,7 +3,7 @@
 import { h, say, set, svg } from "./dom.js";
 import { count, value, whole } from "./format.js";
 
-const EDGE = { top: 12, right: 12, bottom: 40 };
+const EDGE = { top: 32, right: 22, bottom: 42 };
 const MARKS = 150; // references that are drawn, evenly chosen
 const PAGE = 20; // points that Page Up and Page Down move by
 
@@ -47,10 +47,10 @@ export function chart() {
     "aria-label": "Response by trial; the arrow keys go along the trials",
     "aria-describedby": "curve-summary",
   });
-  const readout = h("p", { class: "readout" });
+  const readout = h("p", { class: "readout", "aria-hidden": "true" }); // the slider's own text says it
   const summary = h("p", { class: "summary", id: "curve-summary" });
-  const legend = h("ul", { class: "legend" });
-  const node = h("div", { class: "chart" }, h("div", { class: "frame" }, image), readout, legend, summary);
+  const legend = h("ul", { class: "legend", "aria-hidden": "true" });
+  const node = h("div", { class: "chart" }, legend, image, h("div", { class: "words" }, summary, readout));
   let drawn = null; // the curve and the scales of the last drawing
   let chosen = null; // the number of the trial that is read out; null: the last one
 
@@ -85,32 +85,15 @@ export function chart() {
         svg("path", { class: "grid", d: `M${left} ${y(v)}H${width - EDGE.right}` }),
         svg("text", { class: "tick", x: left - 8, y: y(v) + 4, "text-anchor": "end" }, value(v)),
       ]),
-      ...along.map((n, i) =>
+      ...along.map((n) =>
         svg(
           "text",
-          {
-            class: "tick",
-            x: x(n),
-            y: height - EDGE.bottom + 18,
-            "text-anchor": i === along.length - 1 ? "end" : "middle",
-          },
+          { class: "tick", x: x(n), y: height - EDGE.bottom + 18, "text-anchor": "middle" },
           whole(n),
         ),
       ),
-      svg(
-        "text",
-        { class: "axis", x: (left + width - EDGE.right) / 2, y: height - 4, "text-anchor": "middle" },
-        "trial",
-      ),
-      svg(
-        "text",
-        {
-          class: "axis",
-          transform: `translate(12 ${(height - EDGE.bottom) / 2}) rotate(-90)`,
-          "text-anchor": "middle",
-        },
-        quantity,
-      ),
+      svg("text", { x: width - EDGE.right, y: height - 5, "text-anchor": "end" }, "trial"),
+      svg("text", { x: 0, y: 14 }, quantity),
       svg("path", { class: "dots", d: dots(curve, x, y) }),
       svg("path", { class: "references", d: diamonds(curve.references, x, y) }),
     ];
@@ -121,6 +104,10 @@ export function chart() {
       svg("path", { class: "guide" }),
       svg("circle", { class: "at", r: 4.5 }),
     );
+    if (curve.empty) {
+      const [middle, half] = [(left + width - EDGE.right) / 2, (EDGE.top + height - EDGE.bottom) / 2];
+      marks.push(svg("text", { class: "nothing", x: middle, y: half, "text-anchor": "middle" }, "No answer yet"));
+    }
     set(image, "viewBox", `0 0 ${width} ${height}`);
     image.replaceChildren(...marks);
     say(summary, described(curve, study));
@@ -130,7 +117,7 @@ export function chart() {
 
   function explain(curve, natural) {
     const shown = [
-      ["dots", "each trial"],
+      ["dots", "a trial"],
       ["best", "best so far"],
     ];
     if (natural !== null) shown.push(["natural", `natural maximum ${value(natural)}`]);
@@ -144,19 +131,18 @@ export function chart() {
   /** Moves the guide to the chosen trial and reads it out. */
   function point(visible) {
     const { curve, x, y } = drawn;
-    image.classList.toggle("pointing", visible);
+    node.classList.toggle("pointing", visible && !curve.empty);
     set(image, "aria-valuemin", curve.numbers[0] ?? 0);
     set(image, "aria-valuemax", curve.numbers.at(-1) ?? 0);
     if (curve.empty) {
       set(image, "aria-valuenow", 0);
       set(image, "aria-valuetext", "no answer yet");
-      say(readout, "No answer yet.");
       return;
     }
-    const place = chosen === null ? curve.numbers.length - 1 : curve.nearest(chosen);
+    const place = chosen === null ? curve.latest : curve.nearest(chosen);
     const [number, response, best] = [curve.numbers[place], curve.values[place], curve.best[place]];
     const text = `Trial ${whole(number)}: ${value(response)}, best so far ${value(best)}`;
-    const reference = curve.references.findLast((r) => r.at <= number);
+    const reference = curve.references.findLast((r) => r.at <= number && r.value !== null);
     say(readout, reference ? `${text}, last reference ${value(reference.value)}` : text);
     set(image, "aria-valuenow", number);
     set(image, "aria-valuetext", text);
@@ -181,7 +167,7 @@ export function chart() {
     if (!drawn || drawn.curve.empty) return;
     const { curve } = drawn;
     const last = curve.numbers.length - 1;
-    const place = chosen === null ? last : curve.nearest(chosen);
+    const place = chosen === null ? curve.latest : curve.nearest(chosen);
     const wanted = {
       ArrowLeft: place - 1,
       ArrowDown: place - 1,
@@ -211,8 +197,8 @@ export function chart() {
 
 /** The curve in words, for those who do not see it. */
 function described(curve, { best, natural_maximum: natural }) {
-  if (!best) return "";
-  const words = [`Best ${value(best.value)}, of trial ${whole(best.number)}.`];
+  if (!best) return "No answer yet.";
+  const words = [`Best ${value(best.value)}, at trial ${whole(best.number)}.`];
   if (natural !== null) {
     const passed = curve.best.findIndex((v) => v > natural);
     words.push(
@@ -221,8 +207,9 @@ function described(curve, { best, natural_maximum: natural }) {
         : `The natural maximum, ${value(natural)}, was passed at trial ${whole(curve.numbers[passed])}.`,
     );
   }
-  const last = curve.references.at(-1);
-  if (last) words.push(`The last of ${count(curve.references.length, "reference")} gave ${value(last.value)}.`);
+  const answered = curve.references.filter((r) => r.value !== null);
+  const last = answered.at(-1);
+  if (last) words.push(`The last of ${count(answered.length, "reference")} gave ${value(last.value)}.`);
   return words.join(" ");
 }
 
@@ -262,15 +249,21 @@ const swatch = (kind) =>
     svg("path", { class: kind, d: SWATCHES[kind] }),
   );
 
-/** A small line of the best so far, without axes; the text beside it says its numbers. */
-export function sparkline({ numbers, best }) {
-  const [low, high] = range(best);
-  const last = Math.max(1, numbers.at(-1) ?? 0);
+/**
+ * A small line of the best so far, without axes; the text beside it says its numbers.
+ * @param {[number, number][]} rises numbers and values of the trials that beat all before them
+ * @param {number} asked trials in all
+ * @param {number|null} natural the natural maximum
+ */
+export function sparkline(rises, asked, natural) {
+  const last = Math.max(1, asked - 1);
+  const numbers = [...rises.map(([n]) => n), last];
+  const best = [...rises.map(([, v]) => v), rises.at(-1)[1]];
+  const [low, high] = range(best, [natural]);
   const x = (n) => round((100 * n) / last);
   const y = (v) => round(2 + (26 * (high - v)) / (high - low));
-  return svg(
-    "svg",
-    { class: "spark", viewBox: "0 0 100 30", preserveAspectRatio: "none", "aria-hidden": "true" },
-    svg("path", { class: "best", d: steps({ numbers, best }, x, y) }),
-  );
+  const marks = [svg("path", { class: "best", d: steps({ numbers, best }, x, y) })];
+  if (natural !== null) marks.unshift(svg("path", { class: "natural", d: `M0 ${y(natural)}H100` }));
+  const properties = { class: "spark", viewBox: "0 0 100 30", preserveAspectRatio: "none", "aria-hidden": "true" };
+  return svg("svg", properties, ...marks);
 }

@@ -16,6 +16,17 @@ export class Curve {
     return this.numbers.length === 0;
   }
 
+  /** The place of the last point that has a value: of the trials after it no answer has come. */
+  get latest() {
+    return Math.max(0, this.values.findLastIndex((v) => v !== null));
+  }
+
+  /** Where the best so far changed: numbers of trials, and the best from there on. */
+  get rises() {
+    const changed = (v, i) => v !== null && v !== this.best[i - 1];
+    return this.numbers.map((n, i) => [n, this.best[i]]).filter(([, v], i) => changed(v, i));
+  }
+
   /** The place of the first point whose number is not below this one. */
   place(number) {
     let low = 0;

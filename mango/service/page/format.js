@@ -3,8 +3,10 @@
 const WHOLE = new Intl.NumberFormat("en");
 const SHORT = new Intl.NumberFormat("en", { maximumSignificantDigits: 4 });
 const LARGE = new Intl.NumberFormat("en", { maximumFractionDigits: 1 });
+const RATIO = new Intl.NumberFormat("en", { minimumFractionDigits: 2, maximumFractionDigits: 2 });
 const DAY = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", year: "numeric" });
 const CLOCK = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit" });
+const EXACT = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit" });
 
 /** A whole number with thousands apart. */
 export const whole = (n) => WHOLE.format(n);
@@ -13,8 +15,14 @@ export const whole = (n) => WHOLE.format(n);
 export function value(v) {
   if (v === null || v === undefined) return "–";
   const size = Math.abs(v);
-  if (size !== 0 && (size >= 1e6 || size < 1e-3)) return v.toExponential(2);
-  return (size >= 1000 ? LARGE : SHORT).format(v);
+  const text = size !== 0 && (size >= 1e6 || size < 1e-3) ? v.toExponential(2) : (size >= 1000 ? LARGE : SHORT).format(v);
+  return text.replaceAll("-", "\u2212");
+}
+
+/** A response beside the natural maximum, such as "1.29 × natural maximum"; "" where there is none to compare with. */
+export function compared(v, natural) {
+  const known = v !== null && v !== undefined && natural > 0;
+  return known ? `${RATIO.format(v / natural)} × natural maximum`.replaceAll("-", "\u2212") : "";
 }
 
 /** "1 trial", "2 trials". */
@@ -48,11 +56,16 @@ export function rate(perSecond) {
 }
 
 /** Seconds since 1970 as a time of today, or with its day. */
-export function moment(seconds) {
+export const moment = (seconds) => clock(seconds, CLOCK);
+
+/** A moment with its second. */
+export const instant = (seconds) => clock(seconds, EXACT);
+
+function clock(seconds, format) {
   if (seconds === null || seconds === undefined) return "–";
   const date = new Date(1000 * seconds);
   const today = date.toDateString() === new Date().toDateString();
-  return today ? CLOCK.format(date) : `${DAY.format(date)}, ${CLOCK.format(date)}`;
+  return today ? format.format(date) : `${DAY.format(date)}, ${format.format(date)}`;
 }
 
 /** What a trial without a picture of its own is called. */

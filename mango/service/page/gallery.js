@@ -1,7 +1,7 @@
 /** The best stimuli: the best one large, and the best dozen. */
 
 import { h, keyed, say, section } from "./dom.js";
-import { moment, value, whole } from "./format.js";
+import { compared, moment, value, whole } from "./format.js";
 import { picture } from "./picture.js";
 
 export const MOST = 12;
@@ -27,13 +27,15 @@ function portrait(study, kind, name) {
   const stimulus = picture(study, "eager");
   const title = h("span", { class: "eyebrow" }, name);
   const big = h("b", { class: "big" });
-  const words = h("span", { class: "words" });
-  const node = h("figure", { class: `portrait ${kind}` }, stimulus.node, h("figcaption", {}, title, big, words));
+  const [against, words] = [h("span", { class: "against" }), h("span", { class: "words" })];
+  const caption = h("figcaption", {}, title, big, against, words);
+  const node = h("figure", { class: `portrait ${kind}` }, stimulus.node, caption);
 
   function paint(trial) {
     stimulus.show(trial);
     say(big, trial ? value(trial.value) : "–");
-    say(words, trial ? explained(trial) : "no answer yet");
+    say(against, trial ? compared(trial.value, study.natural_maximum) : "");
+    say(words, trial ? explained(trial) : "");
   }
 
   return { node, title, paint };
@@ -47,7 +49,7 @@ function explained(trial) {
 /** @param {object} study */
 export function gallery(study) {
   const list = h("ol", { class: "tiles gallery" });
-  const note = h("p", { class: "note" }, "No answer yet.");
+  const note = h("p", { class: "note" }, "no answer yet");
   const node = section("best", "Best stimuli", note, list);
 
   function paint(trials) {

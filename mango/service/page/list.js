@@ -1,15 +1,14 @@
 /** All studies, the newest first. */
 
 import * as api from "./api.js";
+import { progressed, trialsOf } from "./budget.js";
 import { sparkline } from "./chart.js";
 import { h, keyed, say, set, stretch } from "./dom.js";
-import { count, share, value, whole } from "./format.js";
-import { paced } from "./pace.js";
+import { compared, share, value, whole } from "./format.js";
 import { picture } from "./picture.js";
 
 const EVERY = 4000; // milliseconds between two readings
 const PAGE = 60; // studies shown at first, and by each "Show more"
-const GROWN = 1.05; // by which a study must have grown for its line to be read again
 
 /**
  * @param {HTMLElement} main
@@ -25,11 +24,6 @@ export function listView(main, page) {
   let most = PAGE;
   let timer = null;
   let left = false;
-  const reading = paced(readLines, 1000);
-  const sight = new IntersectionObserver((entries) => {
-    for (const { target, isIntersecting } of entries) target.inSight = isIntersecting;
-    reading.request();
-  });
 
   main.replaceChildren(h("h1", { tabindex: -1 }, "Studies"), note, none, cards, more);
   page.arrived("Studies");
@@ -44,27 +38,12 @@ export function listView(main, page) {
       if (left) return;
       page.link("live");
       paint();
-      reading.request();
     } catch (error) {
       if (left || page.failed(error, main)) return;
       page.link("reconnecting");
     }
     clearTimeout(timer);
     if (!left) timer = setTimeout(read, EVERY);
-  }
-
-  /** One line at a time, of the cards that are seen and have grown: a list of many studies stays light. */
-  async function readLines() {
-    for (const card of [...cards.children]) {
-      const { name, counts } = card.study;
-      if (left || !card.inSight || counts.told === 0 || counts.told < GROWN * card.told) continue;
-      try {
-        card.line(await api.curve(name));
-        card.told = counts.told;
-      } catch {
-        return; // the next reading of the list says what is wrong
-      }
-    }
   }
 
   function paint() {
@@ -80,7 +59,7 @@ export function listView(main, page) {
       cards,
       studies.slice(0, most),
       (s) => `${s.name} ${s.created_at}`,
-      build,
+      cardOf,
       (card, study) => card.show(study),
     );
     more.hidden = studies.length <= most;
@@ -91,56 +70,55 @@ export function listView(main, page) {
     paint();
   }
 
-  function build(study) {
-    const stimulus = picture(study);
-    const [best, words, state] = [
-      h("b", { class: "big" }),
-      h("span", { class: "words" }),
-      h("span", { class: "badge" }),
-    ];
-    const fill = h("span", { class: "bar-fill" });
-    const spark = h("div", { class: "spark-place" });
-    const card = h(
-      "li",
-      { class: "card" },
-      h("h2", {}, h("a", { href: `#/studies/${encodeURIComponent(study.name)}` }, study.name)),
-      state,
-      stimulus.node,
-      h("p", { class: "value" }, h("span", { class: "eyebrow" }, "best"), best),
-      spark,
-      h("div", { class: "bar-track", "aria-hidden": "true" }, fill),
-      words,
-    );
-    card.show = (now) => {
-      card.study = now;
-      const { counts } = now;
-      const shown = counts.presentations / now.budget;
-      stimulus.show(now.best);
-      say(best, value(now.best?.value));
-      set(state, "data-state", now.state);
-      say(state, now.state);
-      stretch(fill, shown);
-      const missing = counts.lost + counts.failed;
-      say(
-        words,
-        `${whole(counts.presentations)} of ${count(now.budget, "presentation")}, ${share(shown)}` +
-          (counts.open ? `; ${whole(counts.open)} open` : "") +
-          (missing ? `; ${whole(missing)} lost or failed` : ""),
-      );
-    };
-    card.told = 0; // answers that the line had when it was read
-    card.line = (curve) => spark.replaceChildren(sparkline(curve));
-    sight.observe(card);
-    return card;
-  }
-
   return () => {
     left = true;
     clearTimeout(timer);
-    sight.disconnect();
-    reading.stop();
     document.removeEventListener("visibilitychange", read);
   };
+}
+
+/** One study: its name and state, its best stimulus, the course of the best, how far it is. */
+function cardOf(study) {
+  const stimulus = picture(study);
+  const [best, against] = [h("b", { class: "big" }), h("span", { class: "against" })];
+  const [words, state] = [h("span", { class: "words" }), h("span", { class: "badge" })];
+  const fill = h("span", { class: "bar-fill" });
+  const spark = h("div", { class: "spark-place" });
+  const link = h("a", { href: `#/studies/${encodeURIComponent(study.name)}`, title: study.name }, study.name);
+  const card = h(
+    "li",
+    { class: "card" },
+    h("h2", {}, link),
+    state,
+    stimulus.node,
+    h("p", { class: "value" }, h("span", { class: "eyebrow" }, "best"), best, against),
+    spark,
+    h("div", { class: "bar-track", "aria-hidden": "true" }, fill),
+    words,
+  );
+  let drawn = "";
+
+  card.show = (now) => {
+    const { best: found, counts, improvements, natural_maximum: natural } = now;
+    const { all, closed } = trialsOf(now);
+    stimulus.show(found);
+    say(best, value(found?.value));
+    say(against, compared(found?.value, natural));
+    set(state, "data-state", now.state);
+    say(state, now.state);
+    stretch(fill, closed / all);
+    const missing = counts.lost + counts.failed;
+    const parts = [
+      `${progressed(now)}, ${share(closed / all)}`,
+      counts.open && `${whole(counts.open)} open`,
+      missing && `${whole(missing)} lost or failed`,
+    ];
+    say(words, parts.filter(Boolean).join("; "));
+    const line = `${improvements.at(-1)} ${counts.asked}`;
+    if (line !== drawn && improvements.length) spark.replaceChildren(sparkline(improvements, counts.asked, natural));
+    drawn = line;
+  };
+  return card;
 }
 
 /** What to do where there is no study yet. */

@@ -3,7 +3,8 @@
 import { eventsPath } from "./api.js";
 
 const KINDS = ["ask", "tell", "state", "veto", "release", "enqueue"];
-const LONGEST = 15_000; // milliseconds between two tries
+const LONGEST = 5000; // milliseconds between two tries
+const QUIET = 30_000; // milliseconds without an event after which it is asked whether any was missed
 
 /**
  * Follows a study until stopped. While the tab is hidden the stream is closed: browsers allow a host six connections,
@@ -13,11 +14,13 @@ const LONGEST = 15_000; // milliseconds between two tries
  * @param {() => void} on.open the stream is there: what was missed is to be read again
  * @param {(kind: string, data: object) => void} on.event
  * @param {() => Promise<boolean>} on.lost the stream broke; whether to try again
+ * @param {() => Promise<boolean>} on.current whether every event until now has come; throws where nothing is reached
  * @returns {() => void} stops
  */
 export function follow(name, on) {
   let source = null;
   let timer = null;
+  let quiet = null;
   let tries = 0;
   let stopped = false;
 
@@ -27,13 +30,34 @@ export function follow(name, on) {
     source.onopen = () => {
       tries = 0;
       on.open();
+      listen();
     };
     source.onerror = again;
-    for (const kind of KINDS) source.addEventListener(kind, (event) => on.event(kind, JSON.parse(event.data)));
+    for (const kind of KINDS) source.addEventListener(kind, (event) => hear(kind, JSON.parse(event.data)));
+  }
+
+  function hear(kind, data) {
+    on.event(kind, data);
+    listen();
+  }
+
+  function listen() {
+    clearTimeout(quiet);
+    quiet = setTimeout(check, QUIET);
+  }
+
+  // After a sleep, or where a cable was pulled, a stream may be dead although no error was told.
+  async function check() {
+    const checked = source;
+    const good = await on.current().catch(() => false);
+    if (stopped || source !== checked || source === null) return;
+    if (good) listen();
+    else again();
   }
 
   function close() {
     clearTimeout(timer);
+    clearTimeout(quiet);
     source?.close();
     source = null;
   }

@@ -14,6 +14,7 @@ const link = document.getElementById("link");
 const news = document.getElementById("news");
 const notice = document.getElementById("notice");
 const exit = document.getElementById("leave");
+const reading = document.getElementById("reading");
 let leave = () => {};
 let shows = 0; // begun: only the last one counts
 let moved = false; // by the user, who is then at the new heading; not at the first view
@@ -84,9 +85,11 @@ async function show() {
     const { access } = await api.session();
     if (mine !== shows) return;
     page.access = access;
+    reading.hidden = access === "write";
   } catch (error) {
     if (mine === shows && !page.failed(error, main)) {
       page.link("reconnecting");
+      main.replaceChildren(h("p", { class: "empty", role: "status" }, "Nothing can be read now …"));
       setTimeout(() => mine === shows && show(), 3000);
     }
     return;
@@ -101,7 +104,7 @@ function showLogin() {
   leave();
   leave = () => {};
   localStorage.removeItem(ENTERED);
-  exit.hidden = true;
+  exit.hidden = reading.hidden = true;
   set(link, "data-state", "closed");
   say(link, "signed out");
   loginView(main, () => {

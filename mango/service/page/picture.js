@@ -10,6 +10,8 @@ export function pixels(study) {
   return shape && shape.length === 3 ? shape.slice(1) : null;
 }
 
+const AGAIN = 3000; // milliseconds after which a picture that did not come is asked for again, when next shown
+
 /**
  * The place of a stimulus, whose size is known before its picture has come.
  * @param {object} study
@@ -21,16 +23,28 @@ export function picture(study, loading = "lazy") {
   const node = h("div", { class: size ? "picture" : "picture none" });
   if (size) node.style.aspectRatio = `${size[1]} / ${size[0]}`;
   let image = null;
+  let failed = Infinity; // when it did not come
+
+  function remove() {
+    image?.remove();
+    image = null;
+    failed = Infinity;
+  }
+
+  function came(well) {
+    failed = well ? Infinity : performance.now();
+    image?.classList.toggle("missing", !well);
+  }
 
   function show(trial) {
+    if (performance.now() - failed > AGAIN) remove();
     if (!trial?.stimulus_url) {
-      image?.remove();
-      image = null;
+      remove();
       return;
     }
     const text = `stimulus of trial ${whole(trial.number)}, ${outcome(trial)}`;
     if (!image) {
-      image = h("img", { loading, decoding: "async", draggable: "false" });
+      image = h("img", { loading, decoding: "async", draggable: "false", onerror: () => came(false), onload: () => came(true) });
       node.append(image);
     }
     set(image, "alt", text);

@@ -1,80 +1,89 @@
-/** Counts, the budget's progress, the rate and the estimated end. */
+/** The budget's progress, the rate, the estimated end, and the counts of trials. */
 
 import { now } from "./api.js";
+import { progressed, trialsOf } from "./budget.js";
 import { h, say, section, set, stretch } from "./dom.js";
-import { count, length, moment, rate, share, whole } from "./format.js";
+import { length, moment, rate, share, whole } from "./format.js";
 
 const WINDOW = 600; // seconds that the rate looks back
-const MOST = 200; // trials that it looks back
-
-/** How fast answers come, from the times of the last ones. */
-class Rate {
-  times = [];
-
-  /** Takes the times of answers, seconds since 1970, in any order. */
-  add(times) {
-    this.times.push(...times.filter((t) => t !== null));
-    this.times = this.times.sort((a, b) => a - b).slice(-MOST);
-  }
-
-  /** Trials in a second; null where too few came of late. */
-  get perSecond() {
-    const recent = this.times.filter((t) => t > now() - WINDOW);
-    const span = now() - recent[0];
-    return recent.length > 2 && span > 1 ? recent.length / span : null;
-  }
-}
+const SILENT = 60; // seconds without an answer after which the last one's age is said
 
 const COUNTS = [
-  ["told", "answered"],
   ["open", "open"],
   ["lost", "lost"],
   ["failed", "failed"],
   ["vetoed", "vetoed"],
+];
+const RARE = [
   ["late", "late"],
   ["references", "references"],
 ];
 
 export function progress() {
   const speed = new Rate();
-  const head = h("p", { class: "head" });
   const bar = h("div", { class: "bar-track", role: "progressbar", "aria-labelledby": "progress", "aria-valuemin": 0 });
   const [done, open] = [h("span", { class: "bar-fill" }), h("span", { class: "bar-fill open" })];
   bar.append(open, done);
-  const pace = h("p", { class: "note" });
-  const numbers = COUNTS.map(([key, name]) => [key, h("dd"), name]);
-  const list = h(
-    "dl",
-    { class: "counts" },
-    ...numbers.map(([, number, name]) => h("div", {}, h("dt", {}, name), number)),
-  );
-  const node = section("progress", "Progress", head, bar, pace, list);
+  const head = h("b");
+  const pace = h("span", { class: "note" });
+  const numbers = [...COUNTS, ...RARE].map(([key, name]) => ({ key, name, number: h("dd") }));
+  const pairs = numbers.map(({ key, name, number }) => h("div", { class: key }, h("dt", {}, name), number));
+  const strip = h("div", { class: "strip" }, h("p", {}, head, " ", pace), h("dl", { class: "counts" }, ...pairs));
+  const node = section("progress", "Progress", bar, strip);
+  node.classList.add("progress");
 
-  function paint({ state, budget, repeats, counts }) {
-    const shown = counts.presentations / budget;
-    say(head, `${whole(counts.presentations)} of ${count(budget, "presentation")}, ${share(shown)}`);
-    stretch(done, shown);
-    stretch(open, shown + (counts.open * repeats) / budget);
-    set(bar, "aria-valuemax", budget);
-    set(bar, "aria-valuenow", Math.min(budget, counts.presentations));
+  function paint(study) {
+    const { all, closed, open: out } = trialsOf(study);
+    say(head, `${progressed(study)}, ${share(closed / all)}`);
+    stretch(done, closed / all);
+    stretch(open, (closed + out) / all);
+    set(bar, "aria-valuemax", all);
+    set(bar, "aria-valuenow", closed);
     set(bar, "aria-valuetext", head.textContent);
-    for (const [key, number] of numbers) say(number, whole(counts[key] ?? 0));
-    say(
-      pace,
-      state === "running" ? expected((budget - counts.presentations) / repeats, speed.perSecond) : ended(state),
-    );
+    numbers.forEach(({ key, number }, i) => {
+      const many = study.counts[key] ?? 0;
+      say(number, whole(many));
+      set(pairs[i], "data-none", many === 0);
+      pairs[i].hidden = many === 0 && i >= COUNTS.length;
+    });
+    say(pace, expected(study, speed));
   }
 
-  return { node, paint, answered: (times) => speed.add(times) };
+  return { node, paint, answered: (at, many) => speed.add(at, many) };
 }
 
-function expected(left, perSecond) {
-  if (perSecond === null) return "No rate yet: too few answers came in the last ten minutes.";
-  const seconds = left / perSecond;
-  return `${rate(perSecond)}; the end is expected in ${length(seconds)}, ${moment(now() + seconds)}.`;
+/** How fast answers come. A block is told at one moment, so what the first moment brought is not counted. */
+class Rate {
+  moments = []; // [seconds since 1970, answers], in order
+  last = null;
+
+  /** So many answers came at a time, in seconds since 1970. */
+  add(at, many) {
+    const same = this.moments.find(([time]) => Math.floor(time) === Math.floor(at)); // a second is fine enough
+    if (same) same[1] += many;
+    else this.moments.push([at, many]);
+    this.moments.sort(([a], [b]) => a - b);
+    this.last = this.moments.at(-1)[0];
+  }
+
+  /** Trials in a second; null where too few came of late. */
+  get perSecond() {
+    this.moments = this.moments.filter(([at]) => at > now() - WINDOW);
+    const [first, ...rest] = this.moments;
+    const span = first && now() - first[0];
+    return rest.length && span > 1 ? rest.reduce((sum, [, many]) => sum + many, 0) / span : null;
+  }
 }
 
-function ended(state) {
-  if (state === "paused") return "Paused: nothing new is handed out; answers are still taken.";
-  return state === "exhausted" ? "The budget is used up." : "Finished.";
+function expected(study, { perSecond, last }) {
+  if (study.state === "paused") return "Paused: nothing new is handed out; answers are still taken.";
+  if (study.state === "exhausted") return "Nothing is left to ask: the budget, or the design, has ended.";
+  if (study.state === "finished") return "Finished.";
+  const words = [];
+  if (perSecond !== null) {
+    const seconds = trialsOf(study).left / perSecond;
+    words.push(`${rate(perSecond)}, about ${length(seconds)} left (until ${moment(now() + seconds)}).`);
+  }
+  if (last !== null && now() - last > SILENT) words.push(`Last answer ${length(now() - last)} ago.`);
+  return words.join(" ");
 }

@@ -58,12 +58,8 @@ export function shown(study, on) {
     for (const place of places) place.paint(trials.get(place.number));
     const here = places.filter((p) => trials.get(p.number)?.state === "open").length;
     const hidden = openCount > here ? `; ${whole(here)} of them here` : "";
-    say(
-      note,
-      openCount
-        ? `${count(openCount, "trial")} handed out and not yet answered${hidden}.`
-        : "Nothing is handed out now.",
-    );
+    const out = `${count(openCount, "trial")} handed out and not yet answered${hidden}`;
+    say(note, openCount ? out : "nothing is handed out now");
     list.hidden = places.length === 0;
   }
 

@@ -4,6 +4,7 @@ import { actions } from "./actions.js";
 import * as api from "./api.js";
 import { arms } from "./arms.js";
 import { chart } from "./chart.js";
+import { course } from "./course.js";
 import { Curve } from "./curve.js";
 import { h, say, set } from "./dom.js";
 import { count, moment, quantity, value, whole } from "./format.js";
@@ -22,6 +23,9 @@ const SPEAK = 10_000; // milliseconds between two spoken values
 const RECENT = 100; // trials whose times give the first rate
 const OPEN = 200; // open trials that are read
 
+/** The number in the study's log of an event, or of the last one that a state holds. */
+const sequenceOf = (data) => data.sequence ?? data.last_sequence ?? -1;
+
 /**
  * @param {HTMLElement} main
  * @param {import("./main.js").Page} page
@@ -33,6 +37,7 @@ export function studyView(main, page, name) {
   let curve = null;
   let best = [];
   let proposals = [];
+  let missed = null; // answers that came while the curve was read anew
   let parts = null; // the panels, once the study is known
   let waiting = null; // the events that came while it was read
   let spoken = null; // the best value that a screen reader has heard
@@ -41,12 +46,12 @@ export function studyView(main, page, name) {
   let retry = null;
 
   const painting = paced(paint, FRAME);
-  const bests = paced(() => reread(async () => (best = await api.best(name, MOST))), SLOW);
+  const bests = paced(() => reread(readBest), SLOW);
   const origins = paced(() => reread(async () => (proposals = await api.arms(name))), SLOW);
-  const curves = paced(() => reread(async () => (curve = new Curve(await api.curve(name)))), SLOW);
+  const curves = paced(() => reread(readCurve), SLOW);
   const speaking = paced(speak, SPEAK);
   const ticking = setInterval(() => parts && tick(), 1000);
-  const stop = follow(name, { open: load, event: received, lost });
+  const stop = follow(name, { open: load, event: received, lost, current });
   main.replaceChildren(h("p", { class: "empty", role: "status" }, `Reading ${name} …`));
 
   /** Reads everything anew. Events that come meanwhile are applied after it, where they are later. */
@@ -56,23 +61,22 @@ export function studyView(main, page, name) {
     waiting = [];
     try {
       const read = await api.study(name);
-      const since = read.counts.asked - RECENT - 1;
       const [line, top, from, opened, recent] = await Promise.all([
         api.curve(name),
         api.best(name, MOST),
         api.arms(name),
         api.trials(name, { limit: OPEN, state: "open" }),
-        api.trials(name, { after: Math.max(-1, since), limit: RECENT }),
+        api.trials(name, { limit: RECENT }),
       ]);
       if (left || mine !== readings) return;
       study = read;
       curve = new Curve(line);
-      best = top;
+      best = top.trials;
       proposals = from;
       parts ??= build();
       painting.request();
-      parts.shown.replace(opened.trials);
-      parts.progress.answered(recent.trials.map((t) => t.told_at));
+      parts.shown.replace(opened.trials.reverse());
+      if (readings === 1) for (const { told_at: at } of recent.trials) if (at !== null) parts.progress.answered(at, 1);
       await parts.trials.reload(study.counts.asked);
     } catch (error) {
       if (left || mine !== readings || page.failed(error, main)) return;
@@ -82,9 +86,9 @@ export function studyView(main, page, name) {
     }
     if (left || mine !== readings) return;
     page.link("live");
-    const missed = waiting.filter(([, data]) => (data.sequence ?? data.last_sequence) > study.last_sequence);
+    const later = waiting.filter(([, data]) => sequenceOf(data) > study.last_sequence);
     waiting = null;
-    for (const [kind, data] of missed) apply(kind, data);
+    for (const [kind, data] of later) apply(kind, data);
     spoken ??= study.best?.value ?? null;
     painting.request();
   }
@@ -101,6 +105,12 @@ export function studyView(main, page, name) {
     }
   }
 
+  /** Whether all that happened has come: a stream that was cut silently says nothing of it. */
+  async function current() {
+    const { last_sequence: last } = await api.study(name);
+    return Boolean(waiting) || last <= study.last_sequence;
+  }
+
   function received(kind, data) {
     if (left) return;
     if (waiting) waiting.push([kind, data]);
@@ -109,6 +119,7 @@ export function studyView(main, page, name) {
   }
 
   function apply(kind, data) {
+    study.last_sequence = Math.max(study.last_sequence, sequenceOf(data));
     if (kind === "state") change(data);
     else if (kind === "ask") asked(data);
     else if (kind === "tell") told(data);
@@ -131,20 +142,19 @@ export function studyView(main, page, name) {
     origins.request();
   }
 
-  function told({ trials: answered, best: found, counts }) {
+  function told({ at, trials: answered, best: found, counts, state }) {
     const done = answered.filter((t) => t.state === "done");
-    const least = best.length < MOST ? -Infinity : best.at(-1).value;
-    if (counts.references !== study.counts.references) curves.request();
-    study.counts = counts;
-    study.best = found;
+    if (counts.references) curves.request();
+    Object.assign(study, { counts, state, best: found });
     curve.tell(done, found);
+    missed?.push([done, found]);
     parts.shown.update(answered);
-    parts.progress.answered(answered.map((t) => t.told_at));
+    parts.progress.answered(at, answered.length);
     parts.trials.changed(
       answered.map((t) => t.number),
       counts.asked,
     );
-    if (done.some((t) => t.value > least)) bests.request();
+    if (done.length) bests.request();
     speaking.request();
   }
 
@@ -159,6 +169,19 @@ export function studyView(main, page, name) {
       for (const reading of [bests, origins, curves]) reading.request();
     }
     painting.request();
+  }
+
+  async function readBest() {
+    const { trials: leading, recommended } = await api.best(name, MOST);
+    best = leading;
+    study.recommended = recommended;
+  }
+
+  async function readCurve() {
+    missed = [];
+    const read = new Curve(await api.curve(name));
+    for (const answers of missed) read.tell(...answers);
+    [curve, missed] = [read, null];
   }
 
   async function reread(read) {
@@ -184,6 +207,7 @@ export function studyView(main, page, name) {
     const [state, words] = [h("span", { class: "badge", role: "status" }), h("p", { class: "note" })];
     const built = {
       chart: chart(),
+      course: course(study),
       champion: champion(study),
       progress: progress(),
       gallery: gallery(study),
@@ -202,16 +226,15 @@ export function studyView(main, page, name) {
     };
     main.replaceChildren(
       h("p", { class: "crumb" }, h("a", { href: "#/" }, "All studies")),
-      h("div", { class: "head" }, h("h1", { tabindex: -1 }, name), state, ...(write ? [built.actions.node] : [])),
-      words,
+      h("div", { class: "head" }, h("h1", { tabindex: -1 }, name), state, words, ...(write ? [built.actions.node] : [])),
+      built.progress.node,
       h(
         "section",
         { class: "hero", "aria-labelledby": "curve" },
-        h("h2", { id: "curve", class: "unseen" }, "Response by trial"),
+        h("h2", { id: "curve" }, "Response by trial"),
         built.champion.node,
-        built.chart.node,
+        h("div", { class: "course-place" }, built.chart.node, built.course.node),
       ),
-      built.progress.node,
       built.shown.node,
       built.gallery.node,
       built.arms.node,
@@ -228,6 +251,7 @@ export function studyView(main, page, name) {
     parts.actions?.paint(study);
     parts.champion.paint(study);
     parts.chart.draw(curve, study, quantity(study));
+    parts.course.paint(curve);
     parts.progress.paint(study);
     parts.shown.paint(study.counts.open);
     parts.gallery.paint(best);

@@ -7,7 +7,10 @@
 
   const show = () => {
     document.documentElement.dataset.theme = dark() ? "dark" : "light";
-    document.getElementById("theme")?.setAttribute("aria-pressed", String(dark()));
+    const button = document.getElementById("theme");
+    if (!button) return;
+    button.textContent = dark() ? "Light" : "Dark";
+    button.setAttribute("aria-label", `Switch to ${dark() ? "light" : "dark"} colours`);
   };
 
   // What the system prefers is not stored, so that who goes back to it follows it again.
