@@ -23,11 +23,27 @@ UPSAMPLING = {
 }
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the time of every file in a zip
 MANIFEST = "manifest.json"
+MOST_DRAWN = 2**28  # pixels of one answer: some seconds of work
+EIGHT_BITS = ("1", "L", "LA", "P", "PA", "RGB", "RGBA")  # Pillow's names; others have more bits, or other colours
 
 
 def is_image(shape: Sequence[int]) -> bool:
     """Whether stimuli ``(channels, height, width)`` can be drawn: grey or red, green and blue."""
     return len(shape) == 3 and shape[0] in (1, 3)
+
+
+def check_drawn(count: int, shape: Sequence[int], settings: ImageSettings) -> None:
+    """Looks, before anything is drawn, how much it will be.
+
+    Raises:
+        InputError: more pixels than one answer may have.
+    """
+    height, width = settings.size or shape[-2:]
+    if count * height * width > MOST_DRAWN:
+        raise InputError(
+            f"at most {MOST_DRAWN:,} pixels are drawn at once; got {count:,} images of {height} x {width}; ask for "
+            f"{MOST_DRAWN // (height * width):,} at a time"
+        )
 
 
 def png(stimulus: NDArray[np.float32], settings: ImageSettings) -> bytes:
@@ -77,7 +93,7 @@ def stimulus_of(png_bytes: bytes, shape: Sequence[int], name: str) -> NDArray[np
     """An image that was uploaded, as a stimulus ``(channels, height, width)``; it is never resized.
 
     Raises:
-        InputError: no PNG, or of another size.
+        InputError: no PNG, of another size, transparent, or of more than 8 bits a channel.
     """
     if not is_image(shape):
         raise InputError(f"stimuli {tuple(shape)} are no images, so none can be uploaded")
@@ -89,6 +105,10 @@ def stimulus_of(png_bytes: bytes, shape: Sequence[int], name: str) -> NDArray[np
                     f"{name}: expected an image of {height} x {width} pixels, as stimuli are; "
                     f"got {image.height} x {image.width}; resize it first"
                 )
+            if image.mode not in EIGHT_BITS:
+                raise InputError(f"{name}: expected 8 bits a channel; got an image of mode {image.mode!r}")
+            if image.has_transparency_data and np.asarray(image.convert("RGBA"))[..., 3].min() < 255:
+                raise InputError(f"{name}: expected an opaque image; lay it on a background first")
             octets = np.asarray(image.convert("L" if channels == 1 else "RGB"))
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         if isinstance(error, InputError):

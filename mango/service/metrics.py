@@ -49,7 +49,12 @@ class Metrics:
         self._asks = Counter("mango_asks", "Calls of ask that were answered.", registry=self.registry)
         self._asked = Counter("mango_trials_asked", "Trials handed out, again ones too.", registry=self.registry)
         self._tells = Counter("mango_tells", "Calls of tell that were acknowledged.", registry=self.registry)
-        self._trials = Counter("mango_trials", "What became of trials.", ("outcome",), registry=self.registry)
+        self._trials = Counter(
+            "mango_trials",
+            "What became of trials, as it was answered; an answer that is asked for again counts again.",
+            ("outcome",),
+            registry=self.registry,
+        )
         self._streams = Gauge("mango_event_streams", "Event streams that are open.", registry=self.registry)
         self._studies = Gauge("mango_studies_loaded", "Studies in this process.", registry=self.registry)
 

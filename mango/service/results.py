@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Callable
+from importlib.metadata import version
+from typing import Annotated, Any
 
 import numpy as np
 from fastapi import APIRouter, Header, HTTPException, Query
 from fastapi.responses import Response, StreamingResponse
 
 from mango.errors import InputError
-from mango.service import answers, feed, images, views
+from mango.service import answers, exports, feed, images, views
+from mango.service.hosted import Hosted
 from mango.service.paths import (
     MOST_FILES,
     NPY,
     PNG,
     STREAM,
     ZIP,
+    Name,
+    TheHub,
     TheStudy,
     TheTrial,
     TrialNumber,
@@ -26,6 +31,15 @@ from mango.service.paths import (
 from mango.trial import TrialState
 
 router = APIRouter()
+
+Known = Annotated[str | None, Header(alias="If-None-Match", max_length=1_000)]
+
+
+def kept_of_kind(kind: str) -> dict[str, Any]:
+    """What a path says that answers something which clients may keep."""
+    said = of_kind(kind)
+    said["responses"][304] = {"description": "As it was when the client got the ETag that If-None-Match says"}
+    return said
 
 
 @router.get("/studies/{name}/best", response_model=answers.BestAnswer)
@@ -60,16 +74,16 @@ def trial(hosted: TheStudy, record: TheTrial) -> Response:
     return packed(hosted.trial(record, code=True))
 
 
-@router.get("/studies/{name}/trials/{number}/stimulus.png", **of_kind(PNG))
-def stimulus_png(hosted: TheStudy, record: TheTrial) -> Response:
+@router.get("/studies/{name}/trials/{number}/stimulus.png", **kept_of_kind(PNG))
+def stimulus_png(hosted: TheStudy, record: TheTrial, known: Known = None) -> Response:
     """The stimulus of a trial, as the study's image settings draw it."""
-    return _forever(hosted.png(record.code), PNG)
+    return _kept(hosted, f"trial-{record.number}", known, PNG, lambda: hosted.png(record.code))
 
 
-@router.get("/studies/{name}/trials/{number}/stimulus.npy", **of_kind(NPY))
-def stimulus_npy(hosted: TheStudy, record: TheTrial) -> Response:
+@router.get("/studies/{name}/trials/{number}/stimulus.npy", **kept_of_kind(NPY))
+def stimulus_npy(hosted: TheStudy, record: TheTrial, known: Known = None) -> Response:
     """The stimulus of a trial as float32, as the generator makes it."""
-    return _forever(images.npy(hosted.stimuli(record.code[None])[0]), NPY)
+    return _kept(hosted, f"trial-{record.number}", known, NPY, lambda: images.npy(hosted.stimuli(record.code[None])[0]))
 
 
 @router.get("/studies/{name}/trials/{number}/response.npy", **of_kind(NPY))
@@ -81,13 +95,13 @@ def response_npy(hosted: TheStudy, record: TheTrial) -> Response:
     return Response(images.npy(found[0].response), media_type=NPY)
 
 
-@router.get("/studies/{name}/references/{image}/stimulus.png", **of_kind(PNG))
-def reference_png(hosted: TheStudy, image: TrialNumber) -> Response:
+@router.get("/studies/{name}/references/{image}/stimulus.png", **kept_of_kind(PNG))
+def reference_png(hosted: TheStudy, image: TrialNumber, known: Known = None) -> Response:
     """A reference image."""
     codes = hosted.study.reference_codes
     if image >= len(codes):
         raise HTTPException(404, f"{hosted.name} has {len(codes)} reference images, from 0; there is no {image}")
-    return _forever(hosted.png(codes[image]), PNG)
+    return _kept(hosted, f"reference-{image}", known, PNG, lambda: hosted.png(codes[image]))
 
 
 @router.get("/studies/{name}/stimuli.zip", **of_kind(ZIP))
@@ -98,12 +112,22 @@ def stimuli_zip(
     chosen = list(dict.fromkeys(int(number) for number in numbers.split(",")))
     if len(chosen) > MOST_FILES:
         raise InputError(f"a zip holds at most {MOST_FILES:,} stimuli; got {len(chosen):,}")
+    if hosted.shape is not None and images.is_image(hosted.shape):  # else it is refused as it is drawn
+        images.check_drawn(len(chosen), hosted.shape, hosted.image)
     records = [record_of(number, hosted) for number in chosen]
     drawn = hosted.stimuli(np.stack([record.code for record in records]))
     names = [f"{hosted.name}_{record.number:06d}.png" for record in records]
     files = {name: images.png(stimulus, hosted.image) for name, stimulus in zip(names, drawn, strict=True)}
     about = {n: {"number": r.number, "attempt": r.attempt} for n, r in zip(names, records, strict=True)}
     return Response(images.zipped(files, about), media_type=ZIP)
+
+
+@router.get("/studies/{name}/export", **of_kind(ZIP))
+def export(name: Name, hub: TheHub) -> Response:
+    """The study as one file, as `mango export` writes it and `mango import` takes it, also beside another owner."""
+    if not hub.database.holds(name):
+        raise HTTPException(404, f"there is no study {name!r}; GET /v1/studies lists those that there are")
+    return exports.exported(hub.database, name, ZIP)
 
 
 @router.get("/studies/{name}/curve", response_model=answers.CurveAnswer)
@@ -129,6 +153,12 @@ async def events(
     return StreamingResponse(stream, media_type=STREAM, headers={"Cache-Control": "no-store"})
 
 
-def _forever(content: bytes, kind: str) -> Response:
-    """What a URL gives now and for ever."""
-    return Response(content, media_type=kind, headers={"Cache-Control": "private, max-age=31536000, immutable"})
+def _kept(hosted: Hosted, what: str, known: str | None, kind: str, make: Callable[[], bytes]) -> Response:
+    """What a client may keep, and ask each time whether it still holds.
+
+    It holds as long as the study: one that is made anew under the same name has other stimuli at the same URLs.
+    """
+    tag = f'"{version("mango-neuro")}-{hosted.study.store.created_at!r}-{what}"'
+    if known is not None and tag in known:
+        return Response(status_code=304, headers={"ETag": tag})
+    return Response(make(), media_type=kind, headers={"ETag": tag})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections import Counter
 from collections.abc import Sequence
 from typing import Annotated, Any
 
@@ -21,6 +22,7 @@ from mango.service import answers, images, results, schemas, views
 from mango.service.bodies import JsonRoute
 from mango.service.hosted import Hosted
 from mango.service.hub import Hub, NoStudy
+from mango.service.metrics import Outcome
 from mango.service.paths import (
     JSON,
     MOST_FILES,
@@ -39,7 +41,14 @@ from mango.service.paths import (
 from mango.space import Codes
 from mango.trial import Result, TrialState
 
+MOST_NUMBERED = 4_000  # trials in a header, which clients read up to 64 KiB of
 LONGEST_UPLOAD = 2**20  # bytes of one file
+
+OUTCOMES: dict[TrialState, Outcome] = {
+    TrialState.DONE: "told",
+    TrialState.LOST: "lost",
+    TrialState.FAILED: "failed",
+}
 
 router = APIRouter(prefix="/v1", route_class=JsonRoute)
 router.include_router(results.router)
@@ -72,9 +81,11 @@ def generators(hub: TheHub) -> Response:
 @router.post("/render", **of_kind(ZIP, NPY))
 def render(body: schemas.Render, hub: TheHub, accept: Accept = ZIP) -> Response:
     """Stimuli of codes, for rigs that own their optimizer: a zip of PNGs with a manifest, or .npy."""
-    generator = hub.generator(body.generator)
+    generator, kind = hub.generator(body.generator), wanted(accept, (ZIP, NPY))
+    if kind == ZIP and images.is_image(generator.stimulus_shape):  # else it is refused as it is drawn
+        images.check_drawn(len(body.codes), generator.stimulus_shape, body.image)
     stimuli = hub.decoded(generator, generator.space.validate(matrix(body.codes)))
-    if wanted(accept, (ZIP, NPY)) == NPY:
+    if kind == NPY:
         return Response(images.npy(stimuli), media_type=NPY)
     files = {f"{i:06d}.png": images.png(stimulus, body.image) for i, stimulus in enumerate(stimuli)}
     return Response(images.zipped(files, {}), media_type=ZIP)
@@ -152,6 +163,8 @@ def ask(
     """Trials to show: JSON, or their codes alone as float32 or int32 rows or as .npy, with numbers in the headers."""
     asked = body or schemas.Ask()
     kind = wanted(accept, (JSON, RAW, NPY))
+    if kind != JSON and asked.n > MOST_NUMBERED:
+        raise InputError(f"at most {MOST_NUMBERED:,} trials come with their numbers in a header; got {asked.n:,}")
     block = hosted.hand_out(asked.n, asked.lease, request_of(key, asked.n, asked.lease))
     hub.metrics.asked(len(block.trials))
     state = hosted.study.state
@@ -196,28 +209,30 @@ def fail(hub: TheHub, hosted: TheStudy, body: schemas.Fail) -> Response:
 
 
 @router.post("/studies/{name}/release", response_model=answers.NumbersAnswer)
-def release(hosted: TheStudy, body: schemas.Release) -> Response:
+def release(hub: TheHub, hosted: TheStudy, body: schemas.Release) -> Response:
     """Trials that this client will not show; they are handed out again."""
     changed = hosted.release({held.number: held.attempt for held in body.trials})
+    hub.metrics.trials("released", len(changed))
     return packed({"numbers": changed, "counts": hosted.counted()})
 
 
 @router.post("/studies/{name}/veto", response_model=answers.NumbersAnswer)
-def veto(hosted: TheStudy, body: schemas.Veto) -> Response:
+def veto(hub: TheHub, hosted: TheStudy, body: schemas.Veto) -> Response:
     """Trials that a person rejects; they do not count towards the budget."""
     changed = hosted.veto(body.numbers, body.reason)
+    hub.metrics.trials("vetoed", len(changed))
     return packed({"numbers": changed, "counts": hosted.counted()})
 
 
 @router.post("/studies/{name}/enqueue", response_model=answers.EnqueueAnswer)
-def enqueue(hosted: TheStudy, body: schemas.Enqueue) -> Response:
+def enqueue(hub: TheHub, hosted: TheStudy, body: schemas.Enqueue) -> Response:
     """Codes to be asked verbatim before any further proposal; they count towards the budget."""
-    return packed({"enqueued": hosted.enqueue(matrix(body.codes), body.origin)})
+    return _enqueued(hub, hosted, matrix(body.codes), body.origin)
 
 
 @router.post("/studies/{name}/enqueue/images", response_model=answers.EnqueueAnswer)
 def enqueue_images(
-    hosted: TheStudy, files: Annotated[list[UploadFile], File(min_length=1, max_length=MOST_FILES)]
+    hub: TheHub, hosted: TheStudy, files: Annotated[list[UploadFile], File(min_length=1, max_length=MOST_FILES)]
 ) -> Response:
     """PNG files of the stimuli's size, through the generator's encoder."""
     if hosted.generator is None or not hasattr(hosted.generator, "encode"):
@@ -229,7 +244,7 @@ def enqueue_images(
         if len(data) > LONGEST_UPLOAD:
             raise InputError(f"{name}: expected a PNG of at most {LONGEST_UPLOAD:,} bytes")
         stimuli.append(images.stimulus_of(data, hosted.generator.stimulus_shape, name))
-    return packed({"enqueued": hosted.enqueue(hosted.encoded(np.stack(stimuli)), "uploaded")})
+    return _enqueued(hub, hosted, hosted.encoded(np.stack(stimuli)), "uploaded")
 
 
 # -- private --------------------------------------------------------------------------------------------------------
@@ -254,11 +269,18 @@ def numbers(values: Sequence[float | None] | None, value: float | None) -> tuple
 
 def _told(hub: Hub, hosted: Hosted, receipt: exchange.Receipt) -> Response:
     hub.metrics.told()
-    hub.metrics.trials("told", len(receipt.accepted))
+    for state, count in Counter(hosted.study.record(number).state for number in receipt.accepted).items():
+        hub.metrics.trials(OUTCOMES[state], count)
     hub.metrics.trials("late", len(receipt.late))
     hub.metrics.trials("repeated", len(receipt.repeated))
     became = {"accepted": receipt.accepted, "late": receipt.late, "repeated": receipt.repeated}
     return packed({**became, "state": hosted.study.state, "counts": hosted.counted()})
+
+
+def _enqueued(hub: Hub, hosted: Hosted, codes: Codes, origin: str) -> Response:
+    count = hosted.enqueue(codes, origin)
+    hub.metrics.trials("enqueued", count)
+    return packed({"enqueued": count})
 
 
 def _result(told: schemas.ToldTrial, repeats: int) -> Result:

@@ -1,6 +1,6 @@
 """What a study keeps: an append-only event log, tables to read it by, and snapshots that shorten the replay."""
 
-from mango.storage.archive import export_study
+from mango.storage.archive import export_study, write_study
 from mango.storage.database import Database, Listed
 from mango.storage.ownership import Owner
 from mango.storage.packing import pack, unpack
@@ -25,4 +25,5 @@ __all__ = [
     "import_study",
     "pack",
     "unpack",
+    "write_study",
 ]

@@ -25,7 +25,7 @@ import tempfile
 import zipfile
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import sqlalchemy as sa
@@ -84,12 +84,10 @@ def export_study(store: Store, path: Path | str) -> None:
         StudyExists: there is such a file already.
         StorageError: the study is damaged, an earlier mango wrote it, or the file cannot be written.
     """
-    store.database.needs_upgrade()
     try:
         with Path(path).open("xb") as file:
             try:
-                with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
-                    _Writer(archive, store).write()
+                write_study(store, file)
                 file.flush()
                 os.fsync(file.fileno())
             except BaseException:
@@ -99,6 +97,17 @@ def export_study(store: Store, path: Path | str) -> None:
         raise StudyExists(f"{path} exists already; choose another file") from error
     except OSError as error:
         raise StorageError(f"{path} cannot be written: {error}") from error
+
+
+def write_study(store: Store, file: IO[bytes]) -> None:
+    """Writes a study to an open file, as it is at one moment, beside whoever owns it; memory does not grow with it.
+
+    Raises:
+        StorageError: the study is damaged, or an earlier mango wrote it.
+    """
+    store.database.needs_upgrade()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        _Writer(archive, store).write()
 
 
 class _Writer:
