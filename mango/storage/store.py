@@ -9,12 +9,13 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.sql.compiler import SQLCompiler
 
 from mango.errors import StorageError, StudyExists
 from mango.storage.database import Database
@@ -51,13 +52,14 @@ from mango.trial import TrialRecord
 
 KEPT_SNAPSHOTS = 3  # so that a damaged one has a sound one before it
 
-# Statements are made once: to make one takes longer than to execute it. They name one row each: given many numbers,
-# PostgreSQL reads the whole study where it has not analysed the table yet.
+# Statements are made once, and rows go to the driver as they are: to make a statement, or to look at each row, takes
+# longer than to execute it. They name one row each: given many numbers, PostgreSQL reads the whole study where it has
+# not analysed the table yet.
 _CHANGE = sa.update(trials).where(trials.c.study_id == sa.bindparam("of"), trials.c.number == sa.bindparam("which"))
 _END = (
     sa.update(leases)
     .where(leases.c.study_id == sa.bindparam("of"), leases.c.number == sa.bindparam("which"))
-    .values(until=None)
+    .values(until=sa.null())
 )
 
 
@@ -180,7 +182,7 @@ class Store(Reader):
                 self._insert(connection, trials, [{"sequence": event.sequence, **row} for row in new])
             if changed:
                 left = [{"of": self.id, "which": record.number, **trial_columns(record)} for record in changed]
-                connection.execute(_CHANGE, left)
+                _execute(connection, _CHANGE, left)
             if showings:
                 self._insert(connection, presentations, [{"sequence": event.sequence, **columns(s)} for s in showings])
             if extra is not None:
@@ -236,17 +238,17 @@ class Store(Reader):
             yield connection
 
     def _insert(self, connection: sa.Connection, table: sa.Table, rows: list[dict[str, Any]]) -> None:
-        connection.execute(_inserting(table), [{"study_id": self.id, **row} for row in rows])
+        _execute(connection, _inserting(table), [{"study_id": self.id, **row} for row in rows])
 
     def _replace(self, connection: sa.Connection, table: sa.Table, rows: list[dict[str, Any]]) -> None:
         statement = _replacing(table, connection.dialect.name)
-        connection.execute(statement, [{"study_id": self.id, **row} for row in rows])
+        _execute(connection, statement, [{"study_id": self.id, **row} for row in rows])
 
     def _record(self, connection: sa.Connection, extra: Extra) -> None:
         if extra.answers:
             self._insert(connection, answers, [columns(row) for row in extra.answers])
         if extra.ended:
-            connection.execute(_END, [{"of": self.id, "which": number} for number in extra.ended])
+            _execute(connection, _END, [{"of": self.id, "which": number} for number in extra.ended])
         if extra.leases:
             self._replace(connection, leases, [columns(row) for row in extra.leases])
         if extra.references:
@@ -255,6 +257,23 @@ class Store(Reader):
             self._insert(connection, responses, [response_columns(row) for row in extra.responses])
         if extra.standing is not None:
             self._replace(connection, standings, [columns(extra.standing)])
+
+
+def _execute(connection: sa.Connection, statement: sa.UpdateBase, rows: Sequence[dict[str, Any]]) -> None:
+    """Executes a statement once for each row; all have the same columns, of values that drivers take as they are."""
+    compiled = _compiled(statement, tuple(rows[0]), connection.dialect)
+    if compiled.positional:
+        names = compiled.positiontup or []
+        connection.exec_driver_sql(compiled.string, [tuple([row[name] for name in names]) for row in rows])
+    else:
+        connection.exec_driver_sql(compiled.string, list(rows))
+
+
+@lru_cache(maxsize=100)
+def _compiled(statement: sa.UpdateBase, names: tuple[str, ...], dialect: sa.Dialect) -> SQLCompiler:
+    compiled = statement.compile(dialect=dialect, column_keys=list(names))
+    assert isinstance(compiled, SQLCompiler)
+    return compiled
 
 
 @cache
