@@ -1,12 +1,12 @@
 """Clients that go on while the service is killed: nothing acknowledged may be lost, nothing issued twice.
 
-    python -m experiments.benchmarks.service.soak [--trials N] [--clients N] [--kills N] [--services 1|2]
-        [--storage URL] [--optimizer NAME] [--seed N]
+    python -m experiments.benchmarks.service.soak [--smoke] [--trials N] [--clients N] [--kills N] [--services 1|2]
+        [--storage URL] [--optimizer NAME] [--seed N] [--out FILE]
 
 Each client asks for blocks, evaluates a function of the code, and tells, over plain HTTP with idempotency keys; it
 tries again whenever the service does not answer, as a rig would. Meanwhile services are killed (SIGKILL) at random, or
-with two of them on one PostgreSQL also stopped for a while (SIGSTOP, SIGCONT). At the end the log is compared with what
-the clients were told, and `mango verify` replays the optimizer.
+with two of them on one PostgreSQL also stopped for a while (SIGSTOP, SIGCONT). Once all is done and every service has
+ended, the database is compared with what the clients were told, and `mango verify` replays the optimizer.
 """
 
 from __future__ import annotations
@@ -15,130 +15,35 @@ import argparse
 import json
 import os
 import signal
-import socket
 import subprocess
-import sys
 import tempfile
 import threading
 import time
 from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import httpx
 import numpy as np
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-STUDY = "soak"
-DIM = 16
+from experiments.benchmarks.conditions import machine
+from experiments.benchmarks.service.clients import Known, call, client
+from experiments.benchmarks.service.processes import MANGO, Service
+from mango.storage import Database, Showing, Store
+
+STUDY, DIM = "soak", 16
 SAMPLES = 20  # of memory
-MANGO = str(Path(sys.executable).with_name("mango"))
-PATIENCE = 60.0  # seconds that a client tries again
-
-
-@dataclass
-class Known:
-    """What clients were told by the service, in all."""
-
-    handed: dict[tuple[int, int], str] = field(default_factory=dict)  # number and attempt: the request's key
-    codes: dict[int, list[float]] = field(default_factory=dict)
-    acknowledged: dict[int, float] = field(default_factory=dict)  # accepted by the service
-    wrong: list[str] = field(default_factory=list)
-    retries: int = 0
-    lock: threading.Lock = field(default_factory=threading.Lock)
-
-
-class Service:
-    """One process of `mango serve`."""
-
-    def __init__(self, storage: str, folder: Path, number: int) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}"
-        self._command = [MANGO, "serve", "--port", str(self.port), "--storage", storage]
-        self._log = (folder / f"service-{number}.log").open("ab")
-        self.start()
-
-    def start(self) -> None:
-        """Starts it; clients wait until it answers."""
-        self.process = subprocess.Popen(self._command, stdout=self._log, stderr=self._log)
-
-    def memory(self) -> float:
-        """MiB that it holds."""
-        for line in Path(f"/proc/{self.process.pid}/status").read_text().splitlines():
-            if line.startswith("VmRSS"):
-                return int(line.split()[1]) / 1024
-        return float("nan")
-
-
-def value_of(code: list[float]) -> float:
-    """What the neuron answers."""
-    return -float(np.square(np.array(code) - 0.3).sum())
-
-
-def call(urls: list[str], path: str, body: dict[str, Any], key: str, known: Known) -> dict[str, Any]:
-    """One request, again and again until a service answers it."""
-    until, turn = time.monotonic() + PATIENCE, 0
-    while True:
-        url = urls[turn % len(urls)]
-        turn += 1
-        try:
-            said = httpx.post(f"{url}/v1/studies/{path}", json=body, headers={"Idempotency-Key": key}, timeout=10.0)
-            if said.status_code < 500:
-                if said.status_code != 200:
-                    raise RuntimeError(f"{path}: {said.status_code} {said.text}")
-                answer: dict[str, Any] = said.json()
-                return answer
-        except httpx.TransportError:
-            pass
-        if time.monotonic() > until:
-            raise TimeoutError(f"{path}: no service answered for {PATIENCE:.0f} s")
-        with known.lock:
-            known.retries += 1
-        time.sleep(0.05)
-
-
-def client(number: int, urls: list[str], known: Known, seed: int) -> None:
-    """Asks, answers and tells until the study ends; sometimes forgets a block or tells it again."""
-    rng = np.random.default_rng((seed, number))
-    turn = 0
-    while True:
-        turn += 1
-        key = f"{number}-{turn}"
-        block = call(urls, f"{STUDY}/ask", {"n": int(rng.integers(1, 40)), "lease": 5.0}, key, known)
-        with known.lock:
-            for trial in block["trials"]:
-                slot = trial["number"], trial["attempt"]
-                if known.handed.setdefault(slot, key) != key:
-                    known.wrong.append(f"trial {slot} was handed out to {known.handed[slot]} and to {key}")
-                if known.codes.setdefault(trial["number"], trial["code"]) != trial["code"]:
-                    known.wrong.append(f"trial {trial['number']} has two codes")
-        if not block["trials"]:
-            if block["state"] != "running":
-                return
-            time.sleep(0.05)
-            continue
-        if rng.random() < 0.02:
-            continue  # the rig lost the block: its lease ends
-        results = [
-            {"number": t["number"], "attempt": t["attempt"], "value": value_of(t["code"])} for t in block["trials"]
-        ]
-        told = call(urls, f"{STUDY}/tell", {"results": results}, key, known)
-        with known.lock:
-            for trial in block["trials"]:
-                if trial["number"] in told["accepted"]:
-                    known.acknowledged[trial["number"]] = value_of(trial["code"])
-        if rng.random() < 0.1:
-            again = call(urls, f"{STUDY}/tell", {"results": results}, key, known)
-            if again != told and {**again, "counts": 0, "state": 0} != {**told, "counts": 0, "state": 0}:
-                known.wrong.append(f"the request {key} was answered {told} and then {again}")
+STANDSTILL = 1.0, 12.0  # seconds that a service is stopped: shorter and longer than its claim
+STOPPED = 0.4  # of what is done to one of two services; else it is killed
+GROWTH = 32.0, 4.0  # MiB in any case and KiB per trial: what a service may grow by, for it knows every trial
+SMOKE: dict[str, Any] = {"trials": 300, "clients": 2, "kills": 2}
 
 
 def main(arguments: list[str] | None = None) -> dict[str, Any]:
     """Runs the soak and prints what it found; exit code 1 where anything is wrong."""
     parser = argparse.ArgumentParser(prog="python -m experiments.benchmarks.service.soak", description=__doc__)
+    parser.add_argument("--smoke", action="store_true", help=f"a short one: {SMOKE}")
     parser.add_argument("--trials", type=int, default=20_000)
     parser.add_argument("--clients", type=int, default=4)
     parser.add_argument("--kills", type=int, default=25)
@@ -146,10 +51,16 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
     parser.add_argument("--storage", help="database URL; by default SQLite in a folder of its own")
     parser.add_argument("--optimizer", default="auto")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, help="file for what it found, as JSON")
     chosen = parser.parse_args(arguments)
+    if chosen.smoke:
+        vars(chosen).update(SMOKE)
     with tempfile.TemporaryDirectory() as name:
         found = _soaked(chosen, Path(name))
-    print(json.dumps(found, indent=1))
+    text = json.dumps(found, indent=1)
+    print(text)
+    if chosen.out is not None:
+        chosen.out.write_text(text + "\n")
     if found["wrong"]:
         raise SystemExit(1)
     return found
@@ -157,111 +68,139 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
 
 def _soaked(chosen: argparse.Namespace, folder: Path) -> dict[str, Any]:
     storage = chosen.storage or f"sqlite:///{folder}/mango.db"
-    services = [Service(storage, folder, number) for number in range(chosen.services)]
-    urls, known = [service.url for service in services], Known()
+    services = [Service(storage, folder / f"service-{number}.log") for number in range(chosen.services)]
+    try:
+        return _watched(chosen, storage, services)
+    finally:
+        for service in services:
+            service.kill()
+
+
+def _watched(chosen: argparse.Namespace, storage: str, services: list[Service]) -> dict[str, Any]:
+    urls, known = [service.wait().url for service in services], Known()
     space = {"kind": "box", "dim": DIM}
-    _created(urls, {"name": STUDY, "space": space, "budget": chosen.trials, "optimizer": chosen.optimizer})
+    new = {"name": STUDY, "space": space, "budget": chosen.trials, "optimizer": chosen.optimizer, "seed": chosen.seed}
+    call(urls[:1], "studies", new, "new", known)
     began = time.monotonic()
+    turned = [urls[i % len(urls) :] + urls[: i % len(urls)] for i in range(chosen.clients)]
     clients = [
-        threading.Thread(target=client, args=(i, urls[i % len(urls) :] + urls[: i % len(urls)], known, chosen.seed))
-        for i in range(chosen.clients)
+        threading.Thread(target=client, args=(i, turned[i], STUDY, known, chosen.seed)) for i in range(chosen.clients)
     ]
     for one in clients:
         one.start()
-    rng, done, memory = np.random.default_rng(chosen.seed), Counter[str](), list[tuple[int, float]]()
-    columns = BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.fields[note]}")
-    at = np.sort(rng.integers(chosen.trials // 50, chosen.trials * 49 // 50, chosen.kills)).tolist()
-    with Progress(*columns) as progress:
-        bar = progress.add_task("soak", total=chosen.trials, note="")
-        while any(one.is_alive() for one in clients):
-            time.sleep(0.02)
-            told = len(known.acknowledged)
-            progress.update(bar, completed=told, note=f"{done.total()} kills, {known.retries} retries")
-            if told >= len(memory) * chosen.trials // SAMPLES:
-                memory.append((told, max(service.memory() for service in services)))
-            if at and told >= at[0]:
-                at.pop(0)
-                done[_hurt(services[int(rng.integers(len(services)))], rng, len(services) > 1)] += 1
+    done, memory = _hurting(chosen, services, clients, known)
     seconds = time.monotonic() - began
-    final = httpx.get(f"{_alive(services)}/v1/studies/{STUDY}", timeout=60.0).json()
-    told = _values(_alive(services))
-    for service in services:
-        service.process.send_signal(signal.SIGTERM)
-    codes = [service.process.wait(60) for service in services]
+    codes = [service.stop() for service in services]
     verify = [MANGO, "verify", storage, "--study", STUDY, "--json"]
     verified = subprocess.run(verify, capture_output=True, text=True, check=False)
-    wrong = list(known.wrong)
-    lost = [(n, value) for n, value in known.acknowledged.items() if told.get(n) != value]
-    wrong += [f"trial {n} was acknowledged as {value} and is {told.get(n)}" for n, value in lost]
-    wrong += [] if len(told) == chosen.trials else [f"{len(told)} trials are done, not {chosen.trials}"]
+    wrong = [*known.wrong, *faults(known, *_kept(storage), chosen.trials)]
     wrong += [] if verified.returncode == 0 else [f"mango verify: {verified.stdout} {verified.stderr[-2000:]}"]
     wrong += [f"a service ended with {code}" for code in codes if code]
+    slope, allowed = growth(memory), GROWTH[0] * 1024 / chosen.trials + GROWTH[1]
+    wrong += [] if slope < allowed else [f"memory grew by {slope:.1f} KiB per trial; expected less than {allowed:.1f}"]
     return {
+        "machine": machine(),
         "trials": chosen.trials,
         "clients": chosen.clients,
         "services": chosen.services,
         "storage": storage.partition(":")[0],
         "optimizer": chosen.optimizer,
+        "seed": chosen.seed,
         "hurt": dict(done),
         "retries": known.retries,
+        "longest_wait_s": round(known.longest, 1),
         "hand_outs": len(known.handed),
-        "late": final["counts"]["late"],
+        "again": sum(attempt > 1 for _, attempt in known.handed),
+        "late": len(known.late),
         "seconds": round(seconds, 1),
+        "load": [round(load, 1) for load in os.getloadavg()],
         "memory_mib": [(n, round(mib, 1)) for n, mib in memory],
+        "memory_kib_per_trial": round(slope, 2),
         "verified": verified.returncode == 0,
         "wrong": wrong,
     }
 
 
+def _hurting(
+    chosen: argparse.Namespace, services: list[Service], clients: list[threading.Thread], known: Known
+) -> tuple[Counter[str], list[tuple[int, float]]]:
+    """Hurts services until all clients are through; what was done, and memory against trials told."""
+    rng, done, memory = np.random.default_rng(chosen.seed), Counter[str](), list[tuple[int, float]]()
+    due, last = 0, 0  # trials told: at the next sample of memory, and when a service was hurt last
+    at = np.sort(rng.integers(chosen.trials // 50, chosen.trials * 49 // 50, chosen.kills)).tolist()
+    columns = BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.fields[note]}")
+    with Progress(*columns) as progress:
+        bar = progress.add_task("soak", total=chosen.trials, note="")
+        while any(one.is_alive() for one in clients):
+            time.sleep(0.05)
+            told = len(known.accepted)
+            progress.update(bar, completed=told, note=f"{done.total()} times hurt, {known.retries} retries")
+            if told >= due and told > last:  # so whoever has the study has it in memory
+                memory.append((told, max(service.memory() for service in services)))
+                due = told + chosen.trials // SAMPLES
+            if at and told >= at[0]:
+                at.pop(0)
+                last = told
+                time.sleep(float(rng.uniform(0.0, 0.2)))  # in whatever it does then
+                done[_hurt(services[int(rng.integers(len(services)))], rng, len(services) > 1)] += 1
+    return done, memory
+
+
 def _hurt(service: Service, rng: np.random.Generator, may_stop: bool) -> str:
     """Kills a service and starts it anew, or lets it stand still until others have taken over."""
-    if may_stop and rng.random() < 0.4:
+    if may_stop and rng.random() < STOPPED:
         os.kill(service.process.pid, signal.SIGSTOP)
-        threading.Timer(float(rng.uniform(1.0, 12.0)), service.process.send_signal, (signal.SIGCONT,)).start()
+        threading.Timer(float(rng.uniform(*STANDSTILL)), service.process.send_signal, (signal.SIGCONT,)).start()
         return "stopped"
-    service.process.kill()
-    service.process.wait()
+    service.kill()
     service.start()
     return "killed"
 
 
-def _alive(services: list[Service]) -> str:
-    """The URL of a service that has the study, once one has."""
-    until = time.monotonic() + PATIENCE
-    while time.monotonic() < until:
-        for service in services:
-            try:
-                if httpx.get(f"{service.url}/v1/studies/{STUDY}", timeout=30.0).status_code == 200:
-                    return service.url
-            except httpx.TransportError:
-                pass
-        time.sleep(0.1)
-    raise TimeoutError("no service has the study")
+def _kept(storage: str) -> tuple[list[dict[str, Any]], list[Showing]]:
+    """The table of trials and every answer, as the database has them."""
+    database = Database(storage, write=False)
+    try:
+        store = Store.open(database, STUDY, own=False)
+        rows = store.trial_rows()
+        return rows, store.showings([row["number"] for row in rows])
+    finally:
+        database.close()
 
 
-def _created(urls: list[str], study: dict[str, Any]) -> None:
-    until = time.monotonic() + PATIENCE
-    while time.monotonic() < until:
-        try:
-            said = httpx.post(f"{urls[0]}/v1/studies", json=study, timeout=30.0)
-            if said.status_code == 201:
-                return
-            raise RuntimeError(said.text)
-        except httpx.TransportError:
-            time.sleep(0.1)
-    raise TimeoutError("the service did not start")
+def faults(known: Known, rows: Sequence[dict[str, Any]], showings: Sequence[Showing], trials: int) -> list[str]:
+    """What the database contradicts of all that the service said, in words.
+
+    Args:
+        known: by the clients.
+        rows: the table of trials.
+        showings: every answer that was kept.
+        trials: the budget.
+    """
+    done = {row["number"]: row["value"] for row in rows if row["state"] == "done"}
+    kept = {(showing.number, showing.attempt): (showing.value, showing.late) for showing in showings}
+    wrong = [] if len(done) == trials == len(rows) else [f"{len(done)} of {len(rows)} trials are done, not {trials}"]
+    for (number, attempt), value in known.accepted.items():
+        if done.get(number) != value or kept.get((number, attempt)) != (value, False):
+            wrong.append(f"trial {number} was acknowledged as {value} and is {done.get(number)}")
+    for slot, value in known.late.items():
+        if kept.get(slot) != (value, True):
+            wrong.append(f"{value}, acknowledged as late for trial {slot}, is kept as {kept.get(slot)}")
+    issued = {(row["number"], attempt) for row in rows for attempt in range(1, row["attempt"] + 1)}
+    if issued != known.handed.keys():
+        wrong.append(f"hand-outs that one side alone knows: {sorted(issued ^ known.handed.keys())[:10]}")
+    for number, attempt in known.handed:
+        until, came = known.until.get((number, attempt - 1), 0.0), known.came[number, attempt]
+        if came < until:
+            wrong.append(f"trial {number} was handed out again {until - came:.2f} s before its lease had ended")
+    return wrong
 
 
-def _values(url: str) -> dict[int, float]:
-    """Of every trial that is done."""
-    values: dict[int, float] = {}
-    after: int | None = -1
-    while after is not None:
-        query = {"after": after, "limit": 1000, "state": "done"}
-        page = httpx.get(f"{url}/v1/studies/{STUDY}/trials", params=query, timeout=60.0).json()
-        values |= {trial["number"]: trial["value"] for trial in page["trials"]}
-        after = page["next"]
-    return values
+def growth(memory: Sequence[tuple[int, float]]) -> float:
+    """KiB per trial by least squares, of MiB after so many trials; 0 of a single sample."""
+    trials, mib = np.array(memory, np.float64).reshape(-1, 2).T
+    spread = trials - trials.mean()
+    return float(1024 * (spread * mib).sum() / max((spread**2).sum(), 1.0))
 
 
 if __name__ == "__main__":
