@@ -18,7 +18,7 @@ from mango.service.limits import LimitSettings
 from mango.service.paths import packed
 from mango.service.protection import protect
 from mango.service.routes import router
-from mango.service.security import SecuritySettings
+from mango.service.security import SecuritySettings, documented
 
 PAGE = Path(__file__).with_name("page")
 
@@ -48,10 +48,11 @@ def create_app(hub: Hub, security: SecuritySettings | None = None, limits: Limit
         responses=RESPONSES,
     )
     app.state.hub = hub
-    protection = protect(app, security or SecuritySettings(), limits or LimitSettings())
+    security = security or SecuritySettings()
+    protection = protect(app, security, limits or LimitSettings())
     protection.metrics.watch(studies=lambda: hub.loaded)
     hub.metrics = protection.metrics
-    app.include_router(router)
+    app.include_router(router, dependencies=documented(security.tokens))
 
     @app.get("/healthz", response_model=answers.HealthAnswer, tags=["service"])
     async def healthy() -> Response:  # no thread: it answers also while all of them wait

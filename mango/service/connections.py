@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import uuid
 from dataclasses import dataclass
 from typing import ClassVar
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,8 +115,10 @@ class BoundedProtocol(H11Protocol):
             self.transport.close()
 
     def _answer(self, status: str, kind: str, message: str, more: str = "") -> None:
-        error = {"kind": kind, "message": message, "request_id": uuid.uuid4().hex}
-        body = json.dumps({"error": error}).encode()
+        request_id = uuid.uuid4().hex
+        body = json.dumps({"error": {"kind": kind, "message": message, "request_id": request_id}}).encode()
+        fields = {"request_id": request_id, "status": int(status[:3]), "error": kind}
+        logger.info("answered before it was a request", extra={"fields": fields})
         head = (
             f"HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n"
             f"Connection: close\r\nX-Content-Type-Options: nosniff\r\n{more}\r\n"

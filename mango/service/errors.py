@@ -77,7 +77,7 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
         (406, "Nothing that the Accept header names is offered"),
         (408, "The body came too slowly"),
         (409, "In conflict with the state of the study"),
-        (413, "The body is too large"),
+        (413, "The body, or what it asks for, is too large"),
         (414, "The path is too long"),
         (415, "The type of the body is not taken"),
         (422, "What came cannot be used"),
@@ -108,6 +108,7 @@ def install_errors(app: FastAPI) -> None:
     app.add_exception_handler(MangoError, _mango_error)
     app.add_exception_handler(RequestValidationError, _validation_error)
     app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(MemoryError, _memory_error)
 
 
 class ErrorsMiddleware:
@@ -148,6 +149,12 @@ async def _mango_error(request: Request, error: Exception) -> JSONResponse:
         logger.error("%s", error, exc_info=error)
     headers = {"Retry-After": str(RETRY)} if status == 503 else {}
     return error_response(request.scope, status, type(error).__name__, str(error), headers)
+
+
+async def _memory_error(request: Request, error: Exception) -> JSONResponse:
+    logger.error("out of memory", exc_info=error)
+    message = "what was asked does not fit into the memory of the service; ask for less"
+    return error_response(request.scope, 413, "TooLarge", message)
 
 
 async def _http_error(request: Request, error: Exception) -> JSONResponse:

@@ -15,7 +15,7 @@ from mango.service.errors import install_errors
 from mango.service.limits import Limits, LimitSettings, LimitsMiddleware
 from mango.service.logs import LogsMiddleware
 from mango.service.metrics import Metrics, MetricsMiddleware, metrics_router
-from mango.service.security import Security, SecurityMiddleware, SecuritySettings, session_router
+from mango.service.security import Security, SecurityMiddleware, SecuritySettings, documented, session_router
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ def protect(app: FastAPI, security: SecuritySettings, limits: LimitSettings) -> 
     app.add_middleware(MetricsMiddleware, metrics=protection.metrics)
     app.add_middleware(LogsMiddleware)
     app.include_router(session_router(protection.security))
-    app.include_router(metrics_router(protection.metrics))
+    app.include_router(metrics_router(protection.metrics), dependencies=documented(security.tokens))
     app.include_router(docs_router())
     protection.metrics.watch(streams=lambda: protection.limits.streams)
     app.state.protection = protection

@@ -19,10 +19,11 @@ import secrets
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
+from fastapi.security import HTTPBearer
 from pydantic import BaseModel
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
@@ -105,6 +106,15 @@ class Tokens:
         reads = [hmac.compare_digest(came, one) for one in self.read]
         writes = [hmac.compare_digest(came, one) for one in self.write]
         return "write" if any(writes) else "read" if any(reads) else "none"
+
+
+def documented(tokens: Tokens) -> list[Any]:
+    """For ``include_router(dependencies=...)``: the document says that these paths need a token, where there are any.
+
+    Whether one came, and which, is looked at before any path is.
+    """
+    bearer = HTTPBearer(scheme_name="token", description=NEEDED, auto_error=False)
+    return [Depends(bearer)] if tokens else []
 
 
 def check_bind(host: str, tokens: Tokens) -> None:
