@@ -75,7 +75,7 @@ def answers(event: Event, change: Change, request: Request | None, repeated: Seq
 def block_again(answer: Answer, ledger: Ledger) -> Block:
     """The block that a request was answered with."""
     kept = json.loads(answer.answer)
-    trials = [ledger.trial(number, attempt, kept["until"]) for number, attempt in kept["trials"]]
+    trials = ledger.trials(kept["trials"], kept["until"])
     return Block(trials, [ledger.references[presentation] for presentation in kept["references"]], kept["sequence"])
 
 

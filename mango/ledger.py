@@ -27,7 +27,7 @@ from mango.optimizers.base import Floats
 from mango.reshowing import Reshowing
 from mango.space import Codes
 from mango.storage import Event, Showing
-from mango.trial import Confirmed, Reference, Result, Trial, TrialRecord, TrialState, trial_seed
+from mango.trial import Confirmed, Reference, Result, Trial, TrialRecord, TrialState, trial_seeds
 
 NOT_OWN = -1  # in place of an optimizer's id, for trials that it did not ask
 
@@ -176,7 +176,7 @@ class Ledger:
         return Change(
             asked=list(range(first, len(self.records))),
             changed=[number for number in numbers if number < first],
-            handed=[self.trial(number, self.records[number].attempt, until) for number in numbers],
+            handed=self.trials([(number, self.records[number].attempt) for number in numbers], until),
             references=self._due(len(numbers), event.at),
         )
 
@@ -368,8 +368,11 @@ class Ledger:
         values, priors, keys = np.array([(r.value, r.log_prior, r.key) for r in records], np.float64).T.copy()
         return self.configuration.objective(values, priors), keys
 
-    def trial(self, number: int, attempt: int, until: float | None) -> Trial:
-        """As it was handed out with that attempt."""
-        record, seed = self.records[number], self.configuration.seed
-        seeds = tuple(trial_seed(seed, number, repeat) for repeat in range(record.repeats))
-        return Trial(number, attempt, record.code.copy(), record.origin, seeds, math.inf if until is None else until)
+    def trials(self, slots: Sequence[Sequence[int]], until: float | None) -> list[Trial]:
+        """As they were handed out, by number and attempt."""
+        seeds = trial_seeds(self.configuration.seed, [number for number, _ in slots], self.configuration.repeats)
+        end, records = math.inf if until is None else until, self.records
+        return [
+            Trial(number, attempt, records[number].code.copy(), records[number].origin, seed, end)
+            for (number, attempt), seed in zip(slots, seeds, strict=True)
+        ]

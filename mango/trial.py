@@ -212,6 +212,39 @@ def trial_seed(study_seed: int, number: int, repeat: int) -> int:
     return int(np.random.SeedSequence((study_seed, number, repeat)).generate_state(1, np.uint32)[0])
 
 
+def trial_seeds(study_seed: int, numbers: Sequence[int], repeats: int) -> list[tuple[int, ...]]:
+    """`trial_seed` of the first repeats of each trial, computed together, which takes a fraction of the time.
+
+    numpy's SeedSequence (M. O'Neill, "Developing a seed_seq alternative", 2015): the words of the three numbers are
+    hashed into a pool of four, each of which is mixed into the three others; then the first makes the seed.
+    """
+    words = np.zeros((4, len(numbers), repeats), np.uint64)
+    words[0], words[1], words[2] = study_seed, np.array(numbers, np.uint64)[:, None], np.arange(repeats)
+    if (words >> np.uint64(32)).any():  # a number of two words, so more than the pool has
+        return [tuple(trial_seed(study_seed, number, repeat) for repeat in range(repeats)) for number in numbers]
+    pool = _hashed(words.reshape(4, -1).astype(np.uint32), _POOLED[:5])
+    for source in range(4):
+        others = [target for target in range(4) if target != source]
+        mixed = _LEFT * pool[others] - _RIGHT * _hashed(pool[source], _POOLED[4 + 3 * source :][:4])
+        pool[others] = mixed ^ mixed >> _HALF
+    seeds: list[int] = _hashed(pool[:1], _DRAWN)[0].tolist()
+    return [tuple(seeds[first : first + repeats]) for first in range(0, len(seeds), repeats)]
+
+
+def _hashed(words: NDArray[np.uint32], constants: NDArray[np.uint32]) -> NDArray[np.uint32]:
+    """Hashes ``(k, n)`` of words ``(k, n)`` or ``(n,)``, each row by the next two of ``k + 1`` constants."""
+    made = (words ^ constants[:-1]) * constants[1:]
+    return made ^ made >> _HALF
+
+
+def _constants(start: int, factor: int, count: int) -> NDArray[np.uint32]:
+    return np.array([start * pow(factor, i, 2**32) % 2**32 for i in range(count)], np.uint32)[:, None]
+
+
+_POOLED, _DRAWN = _constants(0x43B0D7E5, 0x931E8875, 17), _constants(0x8B51F9DD, 0x58F38DED, 2)
+_LEFT, _RIGHT, _HALF = np.uint32(0xCA01F9DD), np.uint32(0x4973F715), np.uint32(16)
+
+
 def _mean(values: Sequence[float]) -> float:
     measured = [v for v in values if not math.isnan(v)]
     return math.fsum(measured) / len(measured) if measured else math.nan

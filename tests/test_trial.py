@@ -12,7 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mango.errors import TellError
-from mango.trial import Result, Trial, TrialState, trial_seed
+from mango.trial import Result, Trial, TrialState, trial_seed, trial_seeds
 
 NAN = math.nan
 GOLDEN = (2968811710, 1353826586)  # of (0, 0, 0) and (3, 14, 1): stored studies rely on them
@@ -60,7 +60,7 @@ def test_nothing_measured_is_lost(status: TrialState) -> None:
         ({"values": (1.0,), "keys": (math.inf,)}, "one finite key for each of 1 values"),
         ({"values": (1.0,), "keys": (1.0, 2.0)}, "one finite key for each of 1 values"),
         ({"values": ()}, "expected at least one value"),
-        ({"values": (1.0,), "status": TrialState.OPEN}, "cannot leave its trial open"),
+        ({"values": (1.0,), "status": TrialState.OPEN}, "a result is done, lost or failed; got open"),
         ({"values": (1.0,), "status": TrialState.FAILED}, "a failed trial has no values"),
         ({"values": (1.0, NAN), "status": TrialState.LOST}, "a lost trial has no measured value"),
     ],
@@ -96,3 +96,13 @@ def test_seeds_differ_and_stay_as_they_are() -> None:
     assert len(seeds) == 800
     assert trial_seed(0, 0, 0) == GOLDEN[0]
     assert trial_seed(3, 14, 1) == GOLDEN[1]
+
+
+@given(
+    st.one_of(st.just(0), st.integers(0, 2**32 + 1), st.integers(0, 2**63 - 1)),
+    st.lists(st.one_of(st.integers(0, 1000), st.integers(0, 2**33)), max_size=5),
+    st.integers(1, 4),
+)
+def test_seeds_computed_together_are_the_same(study: int, numbers: list[int], repeats: int) -> None:
+    expected = [tuple(trial_seed(study, number, repeat) for repeat in range(repeats)) for number in numbers]
+    assert trial_seeds(study, numbers, repeats) == expected
