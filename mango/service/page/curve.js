@@ -11,9 +11,9 @@ export class Curve {
     this.references = references;
   }
 
-  /** Whether there is nothing to draw. */
+  /** Whether there is no answer to draw. */
   get empty() {
-    return this.numbers.length === 0;
+    return this.values.every((v) => v === null);
   }
 
   /** The place of the last point that has a value: of the trials after it no answer has come. */
@@ -52,14 +52,19 @@ export class Curve {
    * @param {object|null} best of the study, after them
    */
   tell(trials, best) {
+    let first = this.numbers.length;
     for (const { number, value } of trials) {
       if (value === null) continue;
       const place = this.place(number);
       const known = this.numbers[place] === number ? 1 : 0;
-      const earlier = place > 0 ? this.best[place - 1] : value;
       this.numbers.splice(place, known, number);
       this.values.splice(place, known, value);
-      this.best.splice(place, known, earlier);
+      this.best.splice(place, known, null);
+      first = Math.min(first, place);
+    }
+    for (let i = first; i < this.numbers.length; i++) {
+      const known = [this.best[i - 1], this.best[i], this.values[i]].filter((v) => v !== null && v !== undefined);
+      this.best[i] = known.length ? Math.max(...known) : null;
     }
     if (best) this.best.fill(best.value, this.place(best.number));
     if (this.numbers.length > MOST) this.#thin();

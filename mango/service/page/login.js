@@ -19,6 +19,7 @@ export function loginView(main, entered) {
   const form = h(
     "form",
     { class: "login", onsubmit: submit },
+    h("input", { type: "text", autocomplete: "username", value: "mango", hidden: true }), // for password managers
     h("label", { for: "token" }, "Token"),
     field,
     refused,

@@ -38,6 +38,10 @@ class Page {
 
   /** Shows what went wrong, until it is closed or the next one comes. */
   report(error) {
+    if (error.status === 401) {
+      showLogin();
+      return;
+    }
     notice.hidden = false;
     notice.dataset.passing = error.status === 0 || error.status >= 500;
     say(notice.firstElementChild, error.message);

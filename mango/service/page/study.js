@@ -74,8 +74,8 @@ export function studyView(main, page, name) {
       best = top.trials;
       proposals = from;
       parts ??= build();
-      painting.request();
       parts.shown.replace(opened.trials.reverse());
+      paint();
       if (readings === 1) for (const { told_at: at } of recent.trials) if (at !== null) parts.progress.answered(at, 1);
       await parts.trials.reload(study.counts.asked);
     } catch (error) {
@@ -144,7 +144,8 @@ export function studyView(main, page, name) {
 
   function told({ at, trials: answered, best: found, counts, state }) {
     const done = answered.filter((t) => t.state === "done");
-    if (counts.references) curves.request();
+    const unseen = done.some((t) => t.value > found.value); // the best is best by another objective, not told here
+    if (unseen || counts.references) curves.request();
     Object.assign(study, { counts, state, best: found });
     curve.tell(done, found);
     missed?.push([done, found]);
