@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -215,10 +216,10 @@ def rebuild(store: Store, configuration: Configuration, *, accept: bool = False)
         ReplayError: the optimizer does not repeat its recorded proposals.
         StorageError: the log is damaged.
     """
-    log = list(store.events())
-    start, optimizer = _newest(store, configuration, log)
-    ledger = Ledger(configuration)
-    for event in log:
+    start, optimizer = _newest(store, configuration)
+    ledger, seconds = Ledger(configuration), 0.0
+    for event in store.events():
+        seconds += event.seconds
         if event.sequence <= start:
             _applied(event, ledger, Written(event, configuration))
             continue
@@ -228,7 +229,7 @@ def rebuild(store: Store, configuration: Configuration, *, accept: bool = False)
             _applied(event, ledger, Repeated(event, ledger, optimizer, accept=accept))
         except ReplayError as error:
             raise ReplayError(_advice(error, configuration)) from error
-    return ledger, optimizer, sum(event.seconds for event in log)
+    return ledger, optimizer, seconds
 
 
 def verify(source: Any, *, storage: str, name: str = "study") -> str | None:
@@ -258,8 +259,9 @@ def verify(source: Any, *, storage: str, name: str = "study") -> str | None:
 def _first_difference(store: Store, configuration: Configuration) -> str | None:
     """Replays the whole log without snapshots; what differs first from it, from a snapshot or from the tables."""
     ledger, optimizer = Ledger(configuration), configuration.make_optimizer()
+    last, rows = store.settled()  # of one moment: whoever owns the study may go on with it
     snapshots = dict(store.snapshots())
-    for event in store.events():
+    for event in islice(store.events(), last + 1):
         if event.kind == "restart":
             optimizer = _loaded(configuration, event.arrays)
         try:
@@ -270,14 +272,15 @@ def _first_difference(store: Store, configuration: Configuration) -> str | None:
             name = _different(snapshots[event.sequence], unpack(pack(optimizer.state_dict())))
             if name is not None:
                 return f"the optimizer's state after event {event.sequence} differs from its snapshot in {name!r}"
-    return _different_row(store.trial_rows(), ledger)
+    return _different_row(rows, ledger)
 
 
-def _newest(store: Store, configuration: Configuration, log: Sequence[Event]) -> tuple[int, Optimizer]:
+def _newest(store: Store, configuration: Configuration) -> tuple[int, Optimizer]:
     """The last event whose state was kept and can be loaded, and the optimizer after it; -1 and a fresh one if none."""
-    kept = [*store.snapshots(), *((e.sequence, e.arrays) for e in log if e.kind == "restart")]
+    kept = [*store.snapshots(), *((event.sequence, event.arrays) for event in store.restarts())]
+    last = store.last()
     for sequence, state in sorted(kept, key=lambda pair: -pair[0]):
-        if sequence < len(log):
+        if sequence <= last:
             try:
                 return sequence, _loaded(configuration, state)
             except (

@@ -32,7 +32,8 @@ from mango.trial import AskTell, Result, Trial, TrialState
 __all__ = ["Callback", "Study", "run", "verify"]
 
 NATURAL_CODES = 1000  # drawn from a generator that has them, for charts and priors
-SNAPSHOT_BATCHES = 20  # between snapshots
+SNAPSHOT_BATCHES = 20  # between snapshots, or more:
+SNAPSHOT_COSTS = 20.0  # times what the last one took passes in the optimizer, so that they take a twentieth at most
 
 Callback = Callable[[Any, list[Result]], None]  # the study, what it was told
 
@@ -172,7 +173,7 @@ class Study(Account):
         self._lock = threading.RLock()
         self._state = None  # a ledger and an optimizer once rebuilt
         self._delivered: set[int] = set()  # open trials that this process has answered asks with
-        self._snapshot_due = SNAPSHOT_BATCHES * configuration.batch  # trials asked
+        self._snapshot_due = SNAPSHOT_BATCHES * configuration.batch, 0.0  # trials asked, seconds in the optimizer
 
     # -- ask and tell ----------------------------------------------------------------------------------------------
 
@@ -280,7 +281,8 @@ class Study(Account):
         """
         with self._lock:
             self._expect_asked(attempts)
-            held = {n: a for n, a in attempts.items() if n in self._ledger.handing.in_hand}
+            in_hand = self._ledger.handing.in_hand
+            held = {n: a for n, a in attempts.items() if n in in_hand}
             if not held:
                 return []
             change = self._step("release", {"trials": [[int(n), int(a)] for n, a in sorted(held.items())]})
@@ -445,9 +447,9 @@ class Study(Account):
                 ),
             )
         self.optimizer_seconds += voice.seconds
-        if len(ledger.records) >= self._snapshot_due or (change.changed and ledger.finished):
-            self._snapshot_due = len(ledger.records) + SNAPSHOT_BATCHES * self.configuration.batch
-            self._snapshot(event.sequence, optimizer)
+        trials, spent = self._snapshot_due
+        if (change.changed and ledger.finished) or (len(ledger.records) >= trials and self.optimizer_seconds >= spent):
+            self._snapshot(event.sequence, ledger, optimizer)
         return change
 
     @contextmanager
@@ -458,9 +460,13 @@ class Study(Account):
             self._state = None
             raise
 
-    def _snapshot(self, sequence: int, optimizer: Optimizer) -> None:
+    def _snapshot(self, sequence: int, ledger: Ledger, optimizer: Optimizer) -> None:
+        start = time.perf_counter()
         with suppress(StorageError):  # the event is safe; a disk that is full will refuse the next one in clear words
             self._store.save_snapshot(sequence, optimizer.state_dict())
+        pause = SNAPSHOT_COSTS * (time.perf_counter() - start)
+        trials = len(ledger.records) + SNAPSHOT_BATCHES * self.configuration.batch
+        self._snapshot_due = trials, self.optimizer_seconds + pause
 
     def _restart(self) -> None:
         """Goes on although the optimizer did not repeat its proposals, and writes down from which state."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from mango.errors import (
     StorageError,
     TellError,
 )
-from mango.storage import Store
+from mango.storage import Event, Store
 from mango.study import Study, verify
 from mango.trial import TrialState
 from tests.learner import Learner
@@ -31,6 +32,7 @@ def test_a_crash_at_any_event_changes_nothing(
     learner: str, ordered: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("mango.study.SNAPSHOT_BATCHES", 2)
+    monkeypatch.setattr("mango.study.SNAPSHOT_COSTS", 0.0)
 
     def make(folder: str) -> Study:
         (tmp_path / folder).mkdir()
@@ -108,6 +110,7 @@ def test_snapshots_shorten_the_replay_and_a_damaged_one_is_passed_over(
     learner: str, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("mango.study.SNAPSHOT_BATCHES", 3)
+    monkeypatch.setattr("mango.study.SNAPSHOT_COSTS", 0.0)
     study = Study(BOX, budget=60, batch=4, optimizer=learner, storage=url)
     while len(study.trials()) < 52:
         study.tell([answer(t) for t in study.ask(4)])
@@ -157,6 +160,7 @@ def test_a_replay_that_differs_is_named_and_may_be_accepted(
     learner: str, ordered: bool, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("mango.study.SNAPSHOT_BATCHES", 3)
+    monkeypatch.setattr("mango.study.SNAPSHOT_COSTS", 0.0)
     study = Study(BOX, budget=60, batch=4, optimizer=learner, ordered=ordered, storage=url)
     while len(study.trials()) < 40:
         study.tell([answer(t) for t in study.ask(4)])
@@ -221,6 +225,35 @@ def test_verify_names_what_differs(learner: str, url: str) -> None:
     store.save_snapshot(sequence, state | {"method.heard": 0.125})
     store.close()
     assert f"after event {sequence} differs from its snapshot in 'method.heard'" in str(verify(None, storage=url))
+
+
+def test_verify_reads_beside_an_owner_who_goes_on(learner: str, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    study = Study(LABELS, budget=40, batch=4, optimizer=learner, storage=url)
+    study.tell([answer(trial) for trial in study.ask(4)])
+    events = Store.events
+
+    def interrupted(store: Store, first: int = 0) -> Iterator[Event]:
+        for event in events(store, first):
+            study.tell([answer(trial) for trial in study.ask(2)])
+            yield event
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Store, "events", interrupted)
+        assert verify(LABELS, storage=url) is None
+    assert study.asked > 4
+    study.close()
+
+
+def test_snapshots_take_a_share_of_the_time_only(learner: str, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mango.study.SNAPSHOT_BATCHES", 1)
+    monkeypatch.setattr("mango.study.SNAPSHOT_COSTS", 1e9)
+    study = Study(LABELS, budget=40, batch=4, optimizer=learner, storage=url)
+    for _ in range(5):
+        study.tell([answer(trial) for trial in study.ask(4)])
+    assert [sequence for sequence, _ in study.store.snapshots()] == [0]
+    finish(study)
+    assert [sequence for sequence, _ in study.store.snapshots()] == [study.sequence, 0]
+    study.close()
 
 
 # -- when storing fails ------------------------------------------------------------------------------------------------

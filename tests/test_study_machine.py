@@ -41,6 +41,7 @@ class StudyMachine(RuleBasedStateMachine):
         self.patched = pytest.MonkeyPatch()
         self.patched.setattr(mango.configuration, "make_optimizer", _make)
         self.patched.setattr(mango.study, "SNAPSHOT_BATCHES", 1)
+        self.patched.setattr(mango.study, "SNAPSHOT_COSTS", 0.0)
         self.handed: dict[tuple[int, int], Trial] = {}  # by number and attempt
         self.answers: dict[tuple[int, int], Result] = {}
         self.first: dict[int, Result] = {}

@@ -61,11 +61,28 @@ class Reader:
         """
         while rows := self._events(events.c.sequence >= first, EVENTS_AT_ONCE):
             for expected, row in enumerate(rows, first):
-                if row.sequence != expected or row.digest != digest(row.kind, row.payload, row.arrays):
-                    raise StorageError(f"{self.database.where} is damaged: event {expected} is missing or was altered")
-                arrays = unpack(row.arrays) if row.arrays else {}
-                yield Event(row.sequence, row.kind, row.at, json.loads(row.payload), arrays, row.seconds)
+                yield self._event(row, expected)
             first += len(rows)
+
+    def restarts(self) -> list[Event]:
+        """The events that say from which state the optimizer went on although it did not repeat its proposals.
+
+        Raises:
+            StorageError: a row is damaged.
+        """
+        return [self._event(row, row.sequence) for row in self._events(events.c.kind == "restart")]
+
+    def last(self) -> int:
+        """The sequence of the last event; -1 before the first."""
+        with self.database.reading() as connection:
+            return self._last(connection)
+
+    def settled(self) -> tuple[int, list[dict[str, Any]]]:
+        """`last`, and the table of trials as that event left it, also while whoever owns the study goes on."""
+        table = sa.select(*FIRST_COLUMNS).where(trials.c.study_id == self.id).order_by(trials.c.number)
+        with self.database.reading(steady=True) as connection:
+            last = self._last(connection)
+            return last, [dict(row) for row in connection.execute(table).mappings()]
 
     def log(self, first: int = 0, limit: int = 1000) -> list[Event]:
         """Up to ``limit`` events from sequence ``first`` on without their arrays, unchecked: to show, not to replay."""
@@ -216,7 +233,18 @@ class Reader:
         self.database.needs_upgrade()
         return self._all(query)
 
-    def _events(self, where: sa.ColumnElement[bool], limit: int) -> Sequence[sa.Row[Any]]:
+    def _last(self, connection: sa.Connection) -> int:
+        found = connection.execute(sa.select(sa.func.max(events.c.sequence)).where(events.c.study_id == self.id))
+        last: int | None = found.scalar()
+        return -1 if last is None else last
+
+    def _event(self, row: sa.Row[Any], expected: int) -> Event:
+        if row.sequence != expected or row.digest != digest(row.kind, row.payload, row.arrays):
+            raise StorageError(f"{self.database.where} is damaged: event {expected} is missing or was altered")
+        arrays = unpack(row.arrays) if row.arrays else {}
+        return Event(row.sequence, row.kind, row.at, json.loads(row.payload), arrays, row.seconds)
+
+    def _events(self, where: sa.ColumnElement[bool], limit: int | None = None) -> Sequence[sa.Row[Any]]:
         query = sa.select(events).where(events.c.study_id == self.id, where)
         return self._all(query.order_by(events.c.sequence).limit(limit))
 
