@@ -11,13 +11,12 @@ from fastapi import FastAPI
 from fastapi.responses import FileResponse, Response
 from starlette.staticfiles import StaticFiles
 
-from mango.service import answers
+from mango.service import answers, results, routes
 from mango.service.errors import RESPONSES
 from mango.service.hub import Hub
 from mango.service.limits import LimitSettings
 from mango.service.paths import packed
 from mango.service.protection import protect
-from mango.service.routes import router
 from mango.service.security import SecuritySettings, documented
 
 PAGE = Path(__file__).with_name("page")
@@ -52,7 +51,8 @@ def create_app(hub: Hub, security: SecuritySettings | None = None, limits: Limit
     protection = protect(app, security, limits or LimitSettings())
     protection.metrics.watch(studies=lambda: hub.loaded)
     hub.metrics = protection.metrics
-    app.include_router(router, dependencies=documented(security.tokens))
+    for part in (routes.router, results.router):
+        app.include_router(part, dependencies=documented(security.tokens))
 
     @app.get("/healthz", response_model=answers.HealthAnswer, tags=["service"])
     async def healthy() -> Response:  # no thread: it answers also while all of them wait

@@ -30,7 +30,7 @@ from mango.service.paths import (
 )
 from mango.trial import TrialState
 
-router = APIRouter()
+router = APIRouter(prefix="/v1")
 
 Known = Annotated[str | None, Header(alias="If-None-Match", max_length=1_000)]
 

@@ -18,7 +18,7 @@ from mango import exchange
 from mango.errors import CodeError, InputError
 from mango.optimizers import TABLE as OPTIMIZERS
 from mango.optimizers import optimizer_class
-from mango.service import answers, images, results, schemas, views
+from mango.service import answers, images, schemas, views
 from mango.service.bodies import JsonRoute
 from mango.service.hosted import Hosted
 from mango.service.hub import Hub, NoStudy
@@ -51,7 +51,6 @@ OUTCOMES: dict[TrialState, Outcome] = {
 }
 
 router = APIRouter(prefix="/v1", route_class=JsonRoute)
-router.include_router(results.router)
 
 
 def request_of(key: str | None, *content: Any) -> exchange.Request | None:
