@@ -378,14 +378,22 @@ class Study(Account):
     def recommend(self) -> Codes:
         """The code ``(dim,)`` to go on with, which under noise is not that of the highest value seen.
 
-        The confirmed one once the final choice is made; before, and without one, the optimizer's best guess.
+        The confirmed one once the final choice is made; before, and without one, the optimizer's best guess, or that of
+        the best trial while the optimizer has heard of none.
 
         Raises:
             StudyError: nothing was measured yet.
         """
         with self._lock, one_thread():
-            chosen = self._ledger.confirmed
-            return self._current()[1].recommend() if chosen is None else chosen.code
+            chosen: Confirmed | TrialRecord | None = self._ledger.confirmed
+            if chosen is None:
+                try:
+                    return self._current()[1].recommend()
+                except StudyError:  # in ordered mode it hears of a batch once that is closed
+                    chosen = self.best()
+                    if chosen is None:
+                        raise
+            return chosen.code
 
     # -- life ------------------------------------------------------------------------------------------------------
 

@@ -402,3 +402,12 @@ def test_threads_share_a_study(learner: str) -> None:
     alone = Study(BOX, budget=120, batch=10, optimizer=learner)
     finish(alone)
     assert content(study) == content(alone)
+
+
+def test_what_the_optimizer_has_not_heard_yet_is_recommended_all_the_same() -> None:
+    study = Study(BOX, budget=20, batch=5, optimizer="random")
+    trials = study.ask(5)
+    with pytest.raises(StudyError, match="nothing was measured yet"):
+        study.recommend()
+    study.tell([answer(trials[0], 1.0), answer(trials[1], 2.0)])
+    np.testing.assert_array_equal(study.recommend(), trials[1].code)
