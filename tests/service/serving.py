@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from mango.service.app import create_app
@@ -15,11 +15,16 @@ from mango.service.server import Server, ServerSettings
 
 @contextmanager
 def serving(
-    storage: str, *, security: SecuritySettings | None = None, limits: LimitSettings | None = None, port: int = 0
+    storage: str,
+    *,
+    security: SecuritySettings | None = None,
+    limits: LimitSettings | None = None,
+    port: int = 0,
+    generators: Mapping[str, str] | None = None,
 ) -> Iterator[str]:
     """Its URL, while it serves in a thread."""
     ready = threading.Event()
-    hub = Hub(storage)
+    hub = Hub(storage, generators)
     server = Server(create_app(hub, security, limits), ServerSettings(port=port), ready=lambda url: ready.set())  # noqa: ARG005
     thread = threading.Thread(target=server.run)
     thread.start()

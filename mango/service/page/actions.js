@@ -36,10 +36,9 @@ export function actions(study, changed, report) {
   }
 
   function paint({ state }) {
-    const focused = buttons.includes(document.activeElement);
-    for (const button of buttons) button.hidden = !(POSSIBLE[state]).includes(button.className);
-    if (focused && document.activeElement?.hidden)
-      (buttons.find((b) => !b.hidden) ?? document.querySelector("h1")).focus();
+    const focused = buttons.find((button) => button === document.activeElement);
+    for (const button of buttons) button.hidden = !POSSIBLE[state].includes(button.className);
+    if (focused?.hidden) (buttons.find((button) => !button.hidden) ?? document.querySelector("h1")).focus();
   }
 
   return { node, paint };
