@@ -47,6 +47,11 @@ def _trials(hosted: Hosted, numbers: list[int]) -> list[dict[str, Any]]:
     return [hosted.trial(hosted.study.record(number)) for number in numbers]
 
 
+def _last(hosted: Hosted) -> int:
+    """The sequence of the last event; whoever asks waits for the step that is being taken."""
+    return hosted.study.sequence
+
+
 def encoded(name: str, data: Any, sequence: int | None) -> bytes:
     """A message on the wire."""
     head = "" if sequence is None else f"id: {sequence}\n"
@@ -62,7 +67,7 @@ async def stream(hosted: Hosted, after: int | None) -> AsyncIterator[bytes]:
     """
     watcher = hosted.watch()
     try:
-        last = hosted.study.sequence
+        last = await run_in_threadpool(_last, hosted)
         if after is not None and last - after <= BEHIND:
             last = min(after, last)
         yield encoded("state", await run_in_threadpool(hosted.summary), last)
@@ -76,7 +81,7 @@ async def stream(hosted: Hosted, after: int | None) -> AsyncIterator[bytes]:
             if events:
                 continue
             watcher[1].clear()
-            if hosted.study.sequence > last:
+            if await run_in_threadpool(_last, hosted) > last:
                 continue
             try:
                 await asyncio.wait_for(watcher[1].wait(), ALIVE)

@@ -118,6 +118,11 @@ class Hosted:
             {"paused": self.study.pause, "running": self.study.unpause, "finished": self.study.finish}[state]()
         self.notify()
 
+    def delete(self) -> None:
+        """Removes the study and all that it holds, once whatever changes it is done."""
+        with self._lock:
+            self.study.store.delete()
+
     def _note(self, *, asked: bool = False, closed: Sequence[int] = ()) -> None:
         """Keeps the counts and the best, at a cost that does not grow with the study."""
         if asked:

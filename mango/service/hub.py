@@ -5,13 +5,14 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mango.configuration import space_of
-from mango.errors import InputError, StudyError, StudyExists, UnknownName
+from mango.errors import InputError, MangoError, StorageError, StudyError, StudyExists, UnknownName
 from mango.evaluators.threads import one_thread
 from mango.generators import TABLE as GENERATORS
 from mango.generators import make_generator
@@ -24,6 +25,7 @@ from mango.storage import Database, Listed, Store
 from mango.study import Study
 
 REFERENCE = 7  # with the seed: of the natural stimuli that are shown as references
+OPENING = 64  # locks; a study that takes long to open keeps few others waiting
 
 
 class NoStudy(StudyError):
@@ -48,7 +50,8 @@ class Hub:
         self._specs = {name: name for name in GENERATORS} | dict(generators or {})
         self._generators: dict[str, Any] = {}
         self._hosted: dict[str, Hosted] = {}
-        self._lock = threading.RLock()
+        self._lock = threading.Lock()  # of the generators
+        self._opening = [threading.RLock() for _ in range(OPENING)]
         self.database.prepare(create=True)
 
     def named_generators(self) -> list[views.Json]:
@@ -94,7 +97,7 @@ class Hub:
             "natural_maximum": new.natural_maximum,
             "stimulus_shape": None if generator is None else list(generator.stimulus_shape),
         }
-        with self._lock:
+        with self._locked(new.name):
             study = Study(
                 source,
                 budget=new.budget,
@@ -112,10 +115,21 @@ class Hub:
                 name=new.name,
                 meta={**new.meta, SERVICE: kept},
             )
-            if references is not None and new.references is not None:
-                study.interleave(references, new.references.every)
-            hosted = self._hosted[new.name] = Hosted(study, generator)
+            try:
+                if references is not None and new.references is not None:
+                    study.interleave(references, new.references.every)
+                hosted = self._hosted[new.name] = Hosted(study, generator)
+            except BaseException:
+                with suppress(MangoError):
+                    study.store.delete()
+                study.close()
+                raise
             return hosted
+
+    def here(self, name: str) -> Hosted | None:
+        """A study that this process has; never waits."""
+        hosted = self._hosted.get(name)
+        return None if hosted is None or hosted.study.store.lost else hosted
 
     def get(self, name: str) -> Hosted:
         """A study, taken over from its log where this process does not have it.
@@ -124,11 +138,10 @@ class Hub:
             NoStudy: there is none of that name.
             StudyLocked: another process owns it.
         """
-        with self._lock:
-            hosted = self._hosted.get(name)
-            if hosted is not None and not hosted.study.store.lost:
+        with self._locked(name):
+            if (hosted := self.here(name)) is not None:
                 return hosted
-            if hosted is not None:
+            if name in self._hosted:
                 self._forget(name)
             if not self.database.holds(name):
                 raise NoStudy(f"there is no study {name!r}; GET /v1/studies lists those that there are")
@@ -136,8 +149,16 @@ class Hub:
             generator_name = reader.meta.get(SERVICE, {}).get("generator")
             generator = None if generator_name is None else self.generator(generator_name)
             study = Study.resume(generator, storage=self.database, name=name)
-            hosted = self._hosted[name] = Hosted(study, generator)
+            try:
+                hosted = self._hosted[name] = Hosted(study, generator)
+            except BaseException:
+                study.close()
+                raise
             return hosted
+
+    def _locked(self, name: str) -> threading.RLock:
+        """Of whoever opens, makes or deletes the study."""
+        return self._opening[hash(name) % OPENING]
 
     def _forget(self, name: str, *, deleted: bool = False) -> None:
         hosted = self._hosted.pop(name)
@@ -146,19 +167,31 @@ class Hub:
         hosted.study.close()
 
     def delete(self, name: str) -> None:
-        """Removes a study and all that it holds."""
-        with self._lock:
-            hosted = self.get(name)
-            hosted.study.store.delete()
+        """Removes a study and all that it holds.
+
+        Raises:
+            NoStudy: there is none of that name.
+            StudyLocked: another process owns it.
+        """
+        with self._locked(name):
+            self.get(name).delete()
             self._forget(name, deleted=True)
 
     def studies(self) -> list[views.Json]:
         """Every study of the database, the newest first, also those of other processes."""
-        return [self._listed(listed) for listed in reversed(self.database.studies())]
+        said = []
+        for listed in reversed(self.database.studies()):
+            try:
+                reader = Store.open(self.database, listed.name, own=False)
+            except StorageError:
+                if self.database.holds(listed.name):
+                    raise
+                continue  # deleted meanwhile
+            said.append(self._listed(listed, reader))
+        return said
 
-    def _listed(self, listed: Listed) -> views.Json:
+    def _listed(self, listed: Listed, reader: Store) -> views.Json:
         """What the list says of a study, from its rows alone."""
-        reader = Store.open(self.database, listed.name, own=False)
         kept, counts = reader.meta.get(SERVICE, {}), Counter(listed.counts)
         shape, budget, repeats = kept.get("stimulus_shape"), reader.config["budget"], reader.config["repeats"]
         used = not counts["open"] and counts.total() - counts["vetoed"] >= budget // repeats
@@ -212,7 +245,8 @@ class Hub:
 
     def close(self) -> None:
         """Lets other processes have everything."""
-        with self._lock:
-            for name in list(self._hosted):
-                self._forget(name)
-            self.database.close()
+        for name in list(self._hosted):
+            with self._locked(name):
+                if name in self._hosted:
+                    self._forget(name)
+        self.database.close()

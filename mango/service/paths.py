@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import orjson
 from fastapi import Depends, Header, HTTPException, Path, Request
 from fastapi.responses import Response
+from starlette.concurrency import run_in_threadpool
 
 from mango.service import schemas
 from mango.service.hosted import Hosted
@@ -70,7 +71,7 @@ def _range(part: str) -> tuple[str, float]:
     return kind.replace("*/*", "*"), quality
 
 
-def hub_of(request: Request) -> Hub:
+async def hub_of(request: Request) -> Hub:
     """The studies of this process."""
     hub: Hub = request.app.state.hub
     return hub
@@ -79,10 +80,11 @@ def hub_of(request: Request) -> Hub:
 TheHub = Annotated[Hub, Depends(hub_of)]
 
 
-def hosted_of(name: Name, hub: TheHub) -> Hosted:
-    """The study that the path names."""
+async def hosted_of(name: Name, hub: TheHub) -> Hosted:
+    """The study that the path names; only one that must be opened takes another thread."""
+    hosted = hub.here(name)
     try:
-        return hub.get(name)
+        return await run_in_threadpool(hub.get, name) if hosted is None else hosted
     except NoStudy as error:
         raise HTTPException(404, str(error)) from error
 

@@ -13,7 +13,7 @@ import numpy as np
 MOST = 40  # trials of a block
 LEASE = 5.0  # seconds
 LOST, AGAIN = 0.02, 0.1  # shares of blocks that a rig loses, and that it tells twice
-PATIENCE = 120.0  # seconds that a client tries again
+PATIENCE = 300.0  # seconds that a client tries again
 
 Slot = tuple[int, int]  # number and attempt of a hand-out
 
