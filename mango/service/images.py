@@ -107,9 +107,10 @@ def stimulus_of(png_bytes: bytes, shape: Sequence[int], name: str) -> NDArray[np
                 )
             if image.mode not in EIGHT_BITS:
                 raise InputError(f"{name}: expected 8 bits a channel; got an image of mode {image.mode!r}")
-            if image.has_transparency_data and np.asarray(image.convert("RGBA"))[..., 3].min() < 255:
+            flat = image.convert("RGBA") if image.has_transparency_data else image
+            if flat is not image and np.asarray(flat)[..., 3].min() < 255:
                 raise InputError(f"{name}: expected an opaque image; lay it on a background first")
-            octets = np.asarray(image.convert("L" if channels == 1 else "RGB"))
+            octets = np.asarray(flat.convert("L" if channels == 1 else "RGB"))
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         if isinstance(error, InputError):
             raise
