@@ -385,15 +385,14 @@ class Study(Account):
             StudyError: nothing was measured yet.
         """
         with self._lock, one_thread():
-            chosen: Confirmed | TrialRecord | None = self._ledger.confirmed
-            if chosen is None:
-                try:
-                    return self._current()[1].recommend()
-                except StudyError:  # in ordered mode it hears of a batch once that is closed
-                    chosen = self.best()
-                    if chosen is None:
-                        raise
-            return chosen.code
+            if (chosen := self._ledger.confirmed) is not None:
+                return chosen.code
+            try:
+                return self._current()[1].recommend()
+            except StudyError:  # in ordered mode it hears of a batch once that is closed
+                if (best := self.best()) is None:
+                    raise
+                return best.code
 
     # -- life ------------------------------------------------------------------------------------------------------
 
