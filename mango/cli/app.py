@@ -21,6 +21,7 @@ from typer.core import TyperGroup
 
 from mango.cli import transfer
 from mango.cli.serve import serve
+from mango.cli.work import work
 from mango.errors import MangoError, OptionError, ReplayError, StudyError
 
 error_console = Console(stderr=True, highlight=False, emoji=False)  # in module:factory:LAYER is one
@@ -40,6 +41,7 @@ class _Group(TyperGroup):
 app = typer.Typer(cls=_Group, add_completion=False, pretty_exceptions_enable=False, no_args_is_help=True)
 transfer.register(app)
 app.command()(serve)
+app.command()(work)
 
 
 class Table(StrEnum):

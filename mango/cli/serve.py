@@ -49,7 +49,7 @@ def serve(
     from mango.service.server import ServerSettings
     from mango.service.server import serve as run
 
-    tokens = Tokens.of(read=_tokens(read_token_file, READ_TOKEN), write=_tokens(token_file, TOKEN))
+    tokens = Tokens.of(read=tokens_of(read_token_file, READ_TOKEN), write=tokens_of(token_file, TOKEN))
     check_bind(host, tokens)
     names = frozenset(allow_host or ())
     security = SecuritySettings(tokens=tokens, hosts=names, origins=frozenset(allow_origin or ()))
@@ -61,7 +61,7 @@ def serve(
         hub.close()
 
 
-def _tokens(file: Path | None, variable: str) -> list[str]:
+def tokens_of(file: Path | None, variable: str) -> list[str]:
     """Of a file and of the environment."""
     try:
         lines = [] if file is None else file.read_text().split()

@@ -13,6 +13,8 @@ from mango.errors import InputError
 from mango.space import SearchSpace
 from mango.trial import Result, Trial, TrialRecord, TrialState, trial_seed
 
+LONGEST_REASON = 10_000  # characters that the service takes
+
 
 def trial_of(row: Mapping[str, Any], dtype: np.dtype[Any], seed: int) -> Trial:
     """One that was handed out, in a study of that seed."""
@@ -40,7 +42,7 @@ def told(result: Result, response: NDArray[Any] | None) -> dict[str, Any]:
     said: dict[str, Any] = {"number": int(result.number), "attempt": int(result.attempt)}
     said["seconds"] = float(result.seconds)
     if result.status is TrialState.FAILED:
-        said["reason"] = str(result.reason)
+        said["reason"] = str(result.reason).encode(errors="backslashreplace").decode()[:LONGEST_REASON]
     else:
         said["values"] = floats(result.values)
         if result.keys is not None:

@@ -33,7 +33,7 @@ from tests.service.serving import serving
 from tests.studies import answer, content
 
 GENERATOR = "identity:box:4"
-PATIENCE = 120  # seconds; a machine may be busy
+PATIENCE = 60  # seconds; a machine may be busy
 
 
 class Noisy:
