@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from hypothesis import HealthCheck, settings
 
 import mango.configuration
 from mango.optimizers import Optimizer, make_optimizer
 from tests.learner import Learner
+
+SERVER = os.environ.get("MANGO_TEST_POSTGRESQL", "postgresql+psycopg://127.0.0.1:5432/test")
 
 settings.register_profile("busy", settings.default, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("busy")  # how long an example takes says how busy the machine is
@@ -48,3 +53,29 @@ def ray_here() -> Iterator[None]:
 
     with connected():
         yield
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[sa.Engine]:
+    """The PostgreSQL server that the environment names, or one on this machine."""
+    pytest.importorskip("psycopg", reason="psycopg is not installed: pip install 'mango-neuro[postgresql]'")
+    engine = sa.create_engine(SERVER, connect_args={"connect_timeout": 3})
+    try:
+        engine.connect().close()
+    except sa.exc.OperationalError as error:
+        where = engine.url.render_as_string()
+        pytest.skip(f"no PostgreSQL server answers at {where}; name one by MANGO_TEST_POSTGRESQL ({error.orig})")
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def postgresql(server: sa.Engine) -> Iterator[str]:
+    """URL of an empty schema of its own in that server's database."""
+    schema = f"mango_{uuid.uuid4().hex}"
+    with server.begin() as connection:
+        connection.exec_driver_sql(f"CREATE SCHEMA {schema}")
+    url = server.url.update_query_dict({"options": f"-csearch_path={schema}"})
+    yield url.render_as_string(hide_password=False)
+    with server.begin() as connection:
+        connection.exec_driver_sql(f"DROP SCHEMA {schema} CASCADE")
