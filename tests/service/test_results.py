@@ -1,0 +1,80 @@
+"""What clients may keep of a study, and what holds when it is made anew."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+from fastapi.testclient import TestClient
+
+from mango.service.app import create_app
+from mango.service.hub import Hub
+
+STUDY = {
+    "name": "a",
+    "generator": "pixels",
+    "optimizer": "random",
+    "budget": 30,
+    "references": {"every": 5, "codes": None},
+}
+
+
+@pytest.fixture
+def client(tmp_path):
+    with TestClient(create_app(Hub(f"sqlite:///{tmp_path}/mango.db")), base_url="http://localhost") as client:
+        yield client
+
+
+def made(client, seed):
+    space = 3 * 32 * 32
+    references = {"every": 5, "codes": [[seed / 10] * space]}
+    said = client.post("/v1/studies", json=STUDY | {"seed": seed, "references": references})
+    assert said.status_code == 201, said.text
+    assert client.post("/v1/studies/a/ask", json={"n": 5}).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["trials/0/stimulus.png", "trials/0/stimulus.npy", "references/0/stimulus.png"])
+def test_a_stimulus_may_be_kept_as_long_as_its_study(client, path):
+    """The same URL stands for another stimulus once the study was deleted and another made of its name."""
+    made(client, 1)
+    said = client.get(f"/v1/studies/a/{path}")
+    assert (said.status_code, said.headers["cache-control"]) == (200, "no-cache")  # kept, and asked for each time
+    known = {"If-None-Match": said.headers["etag"]}
+    again = client.get(f"/v1/studies/a/{path}", headers=known)
+    assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", said.headers["etag"])
+    other = client.get(f"/v1/studies/a/{path.replace('0/', '3/')}", headers=known)
+    assert other.status_code in (200, 404)
+    client.delete("/v1/studies/a")
+    assert client.get(f"/v1/studies/a/{path}", headers=known).status_code == 404
+    made(client, 2)
+    anew = client.get(f"/v1/studies/a/{path}", headers=known)
+    assert anew.status_code == 200
+    assert anew.content != said.content
+
+
+def test_a_zip_bounds_its_pixels_before_it_draws(client):
+    image = {"size": [4096, 4096]}
+    assert client.post("/v1/studies", json=STUDY | {"references": None, "image": image}).status_code == 201
+    client.post("/v1/studies/a/ask", json={"n": 20})
+    numbers = ",".join(map(str, range(20)))
+    said = client.get(f"/v1/studies/a/stimuli.zip?numbers={numbers}")
+    assert (said.status_code, said.json()["error"]["kind"]) == (422, "InputError")
+    assert "ask for 16 at a time" in said.json()["error"]["message"]
+    codes = np.zeros((17, 3072)).tolist()
+    said = client.post("/v1/render", json={"generator": "pixels", "codes": codes, "image": image})
+    assert "got 17 images of 4096 x 4096" in said.json()["error"]["message"]
+    said = client.post(
+        "/v1/render",
+        json={"generator": "pixels", "codes": codes, "image": image},
+        headers={"Accept": "application/x-npy"},
+    )
+    assert np.load(io.BytesIO(said.content)).shape == (17, 3, 32, 32)  # as they are made, they are not enlarged
+
+
+@pytest.mark.parametrize("numbers", ["", "a", "1,", "-1", "1,,2", "0,31", "0,9999999999999999", "\u0663"])
+def test_numbers_of_a_zip_are_those_of_trials(client, numbers):
+    made(client, 1)
+    said = client.get("/v1/studies/a/stimuli.zip", params={"numbers": numbers})
+    assert said.status_code in (404, 422)
+    assert said.json()["error"]["kind"] in ("InputError", "NotFound")
