@@ -139,7 +139,7 @@ class LimitsMiddleware:
         settings, held, answer = self.limits.settings, 0, _Answer(send)
         headers = Headers(scope=scope)
         declared = int(headers.get("content-length", 0))
-        _check_encoding(headers.get("content-encoding", "identity"))
+        _check_framing(headers)
         try:
             chunks = []
             try:
@@ -206,9 +206,13 @@ def _check_body(size: int, most: int) -> None:
         raise _Refused(413, "TooLarge", f"a body has at most {most:,} bytes; got {size:,} or more", {})
 
 
-def _check_encoding(encoding: str) -> None:
-    """A few bytes could unpack to any number."""
-    if encoding.lower() != "identity":
+def _check_framing(headers: Headers) -> None:
+    """One length, by which every program between finds the same end of the body; and the body as it is."""
+    if "content-length" in headers and "transfer-encoding" in headers:
+        message = "a body comes with Content-Length or in chunks, not both"
+        raise _Refused(400, "BadRequest", message, {"Connection": "close"})
+    encoding = headers.get("content-encoding", "identity")
+    if encoding.lower() != "identity":  # a few bytes could unpack to any number
         message = f"a body is taken as it is; got Content-Encoding: {encoding[:100]}, send it without"
         raise _Refused(415, "UnsupportedMediaType", message, {})
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from mango.service.app import create_app
+from mango.service.connections import ConnectionSettings
 from mango.service.hub import Hub
 from mango.service.limits import LimitSettings
 from mango.service.security import SecuritySettings
@@ -21,11 +22,14 @@ def serving(
     limits: LimitSettings | None = None,
     port: int = 0,
     generators: Mapping[str, str] | None = None,
+    connections: ConnectionSettings | None = None,
+    grace: int = 30,
 ) -> Iterator[str]:
     """Its URL, while it serves in a thread."""
     ready = threading.Event()
     hub = Hub(storage, generators)
-    server = Server(create_app(hub, security, limits), ServerSettings(port=port), ready=lambda url: ready.set())  # noqa: ARG005
+    settings = ServerSettings(port=port, connections=connections or ConnectionSettings(), grace=grace)
+    server = Server(create_app(hub, security, limits), settings, ready=lambda url: ready.set())  # noqa: ARG005
     thread = threading.Thread(target=server.run)
     thread.start()
     try:
