@@ -19,7 +19,8 @@ class Between:
 
     Attributes:
         url: in place of the service's.
-        plans: of the next requests: `LOSE`, `DROP`, or an answer (status, headers, body) in place of the service's.
+        plans: of the next requests: `LOSE`, `DROP`, None, an answer (status, headers, body) in place of the service's,
+            or a function of the body that is answered.
         came: method, path and idempotency key of each request.
     """
 
@@ -54,7 +55,7 @@ class Between:
             said = httpx.request(request.command, self.service + request.path, content=body, headers=kept, timeout=60)
             if plan == LOSE:
                 return _cut(request)
-            status, content = said.status_code, said.content
+            status, content = said.status_code, plan(said.content) if callable(plan) else said.content
             passed = ("content-type", "retry-after")
             headers = {n: v for n, v in said.headers.items() if n in passed or n.startswith("mango-")}
         request.send_response(status)
