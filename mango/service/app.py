@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from fastapi import FastAPI
 from fastapi.responses import FileResponse, Response
@@ -20,6 +21,7 @@ from mango.service.protection import protect
 from mango.service.security import SecuritySettings, documented
 
 PAGE = Path(__file__).with_name("page")
+FRESH = {"Cache-Control": "no-cache"}  # kept, but asked for each time: modules of two versions do not go together
 
 
 def create_app(hub: Hub, security: SecuritySettings | None = None, limits: LimitSettings | None = None) -> FastAPI:
@@ -61,7 +63,17 @@ def create_app(hub: Hub, security: SecuritySettings | None = None, limits: Limit
 
     @app.get("/", include_in_schema=False)
     def page() -> Response:
-        return FileResponse(PAGE / "index.html")
+        return FileResponse(PAGE / "index.html", headers=FRESH)
 
-    app.mount("/page", StaticFiles(directory=PAGE), name="page")
+    app.mount("/page", PageFiles(directory=PAGE), name="page")
     return app
+
+
+class PageFiles(StaticFiles):
+    """The files of the page."""
+
+    def file_response(self, *arguments: Any, **options: Any) -> Response:
+        """One of them."""
+        response = super().file_response(*arguments, **options)
+        response.headers.update(FRESH)
+        return response

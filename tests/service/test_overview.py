@@ -75,3 +75,11 @@ def test_the_best_of_the_curve_is_a_value_also_where_another_objective_decides(c
     assert curve["values"] == [float(n) for n in range(20)]
     assert set(curve["best"]) <= set(curve["values"])
     assert curve["best"][-1] == study["best"]["value"]
+
+
+def test_the_page_s_files_are_asked_for_each_time_and_sent_when_they_are_others(client):
+    for path in ("/", "/page/main.js", "/page/style.css"):
+        said = client.get(path)
+        assert (said.status_code, said.headers["cache-control"]) == (200, "no-cache")
+    again = client.get("/page/main.js", headers={"If-None-Match": client.get("/page/main.js").headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")

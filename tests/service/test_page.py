@@ -285,6 +285,20 @@ def test_a_token_that_reads_shows_all_and_steers_nothing(browser, tmp_path):
             expect(field).to_be_focused()
 
 
+def test_what_cannot_be_shown_says_why(browser, url):
+    with opened(browser, f"{url}/#/studies/nowhere", allowed="404") as page:
+        expect(page.get_by_role("heading", level=1)).to_have_text("Not here")
+        expect(page.locator(".empty")).to_contain_text("there is no study 'nowhere'")
+        created(url, "nowhere")
+        page.get_by_role("button", name="Try again").click()
+        expect(page.get_by_role("heading", level=1, name="nowhere")).to_be_focused()
+        live(page)
+        httpx.delete(f"{url}/v1/studies/nowhere").raise_for_status()
+        expect(page.locator(".empty")).to_contain_text("The study nowhere was deleted.")
+        page.get_by_role("link", name="All studies").click()
+        expect(page.get_by_role("heading", level=1, name="Studies")).to_be_focused()
+
+
 def test_a_phone_never_scrolls_sideways(browser, url):
     name = "monkey-B_session-2026-11-27_area-V4_electrode-0017_unit-b_generator-tiles_repeats-3_take-2"
     address = created(url, name, repeats=2, references={"every": 2, "count": 2}, meta={"note": "n" * 200})

@@ -6,7 +6,8 @@ import { listView } from "./list.js";
 import { loginView } from "./login.js";
 import { studyView } from "./study.js";
 
-const LINKS = { connecting: "connecting …", live: "live", reconnecting: "reconnecting …" };
+const LINKS = { connecting: "connecting …", live: "live", reconnecting: "reconnecting …", closed: "" };
+const PASSING = [408, 429]; // refusals of HTTP that may be another answer soon
 const ENTERED = "mango-entered"; // in localStorage where a token was given here: the cookie cannot be seen
 
 const main = document.getElementById("main");
@@ -55,23 +56,29 @@ class Page {
 
   /** A view could not be read: whether that is the end of it. */
   failed(error, place) {
+    const final = error.status >= 400 && error.status < 500 && !PASSING.includes(error.status);
     if (error.status === 401) showLogin();
-    else if (error.status === 404) this.gone(place, error.message);
+    else if (final) this.gone(place, error.status === 404 ? "Not here" : "This cannot be shown", error.message);
     else this.report(error);
-    return error.status === 401 || error.status === 404;
+    return final;
   }
 
-  /** There is nothing here to be seen. */
-  gone(place, message) {
+  /** There is nothing here to be seen, and trying again by itself would not change that. */
+  gone(place, title, message) {
     leave();
     leave = () => {};
-    this.link("live");
+    this.link("closed");
     place.replaceChildren(
-      h("h1", { tabindex: -1 }, "Not here"),
-      h("p", {}, message),
-      h("p", {}, h("a", { href: "#/" }, "All studies")),
+      h("p", { class: "crumb" }, h("a", { href: "#/" }, "All studies")),
+      h("h1", { tabindex: -1 }, title),
+      h(
+        "div",
+        { class: "empty" },
+        h("p", {}, message),
+        h("button", { class: "quiet", type: "button", onclick: visit }, "Try again"),
+      ),
     );
-    this.arrived("Not here");
+    this.arrived(title);
   }
 }
 
@@ -104,6 +111,11 @@ async function show() {
   leave = name ? studyView(main, page, name) : listView(main, page);
 }
 
+function visit() {
+  moved = true;
+  show();
+}
+
 function showLogin() {
   leave();
   leave = () => {};
@@ -113,8 +125,7 @@ function showLogin() {
   say(link, "signed out");
   loginView(main, () => {
     localStorage.setItem(ENTERED, "yes");
-    moved = true;
-    show();
+    visit();
   });
   document.title = "Sign in · mango";
 }
@@ -129,9 +140,7 @@ async function signOut() {
 }
 
 addEventListener("hashchange", () => {
-  if (location.hash && !location.hash.startsWith("#/")) return;
-  moved = true;
-  show();
+  if (!location.hash || location.hash.startsWith("#/")) visit();
 });
 document.querySelector(".skip").addEventListener("click", (event) => {
   event.preventDefault();

@@ -162,7 +162,7 @@ export function studyView(main, page, name) {
   /** Another state of the study: by a button here, or by anybody. */
   function change(next) {
     if (next.state === "deleted") {
-      page.gone(main, `The study ${name} was deleted.`);
+      page.gone(main, "Not here", `The study ${name} was deleted.`);
       return;
     }
     study = next;
