@@ -2,14 +2,16 @@
 
 On continuous axes quasi-Newton ascent where the target turns out to be smooth, then in turn with CMA-ES, which is
 diagonal where axes are many and has all of a rough target's budget; on grids and labels mutation of the best found. On
-a code book laid out on a map, uniform and natural codes are looked at first; then CMA-ES in two charts, low spatial
-frequencies and principal components of natural codes, and mutation of the best found take turns; at last the chart that
-found more and mutation, which finishes what smooth coordinates cannot express. Every answer reaches all of them. Under
-noise a chart has found what is expected of its best, see `leaders`.
+a code book, uniform codes are looked at first, and few natural ones, but as soon as answers tell which kind leads that
+one alone. Then CMA-ES in a chart and mutation of the best found, which finishes what smooth coordinates cannot express,
+take turns. The chart is that of low spatial frequencies; where codes lie on no map, of principal components of natural
+codes. (Both charts in turns found less by 300 evaluations, and no more by 1,000.) Every answer reaches all of them.
+Under noise the incumbent is the code of which most is expected, see `leaders`.
 """
 
 from __future__ import annotations
 
+import math
 from typing import Any, ClassVar
 
 import numpy as np
@@ -28,10 +30,10 @@ from mango.space import Codes, SearchSpace
 COORDINATES = 64  # of each chart
 MANY = 100  # continuous axes from which on CMA-ES is the diagonal one
 SLOPES = 10  # evaluations for each axis from which on differences are worth their price
-PROBES = 32  # first codes of a kind, uniform or natural
+PROBES = 32  # first codes of one kind, uniform or natural
+RARE = 5  # of codes of both kinds every so many is a natural one, on top
 LOOK = 0.25  # share of the budget that they may take
-COMPARE = 0.4  # share of the budget in which all charts take turns
-BUDGET = 1_000  # assumed where none is known
+TRIED = 0.4  # share of them after which the kind that found less is dropped
 PROBERS: dict[str, type[Optimizer]] = {"uniform": uniform.Uniform, "natural": Natural}
 
 
@@ -44,10 +46,11 @@ class Auto(Optimizer):
         super().__init__(space, seed=seed, **settings)
         common: dict[str, Any] = {"natural": self.natural, "budget": self.budget}
         self._arms: dict[str, Optimizer] = {}
-        for name, coordinates in self._charts(chart).items():
+        self._charted = self._chart_of(chart)  # name of its arm, and the chart
+        if self._charted is not None:
+            name, coordinates = self._charted
             diagonal = coordinates is None and space.dim >= MANY
-            self._arms[name] = CMA(space, seed=seed + len(self._arms), chart=coordinates, diagonal=diagonal, **common)
-        self._leading = len(self._arms)  # of which one is chosen
+            self._arms[name] = CMA(space, seed=seed, chart=coordinates, diagonal=diagonal, **common)
         if space.is_box and (self.budget is None or self.budget >= SLOPES * space.dim):
             self._arms["slopes"] = QuasiNewton(space, seed=seed + len(self._arms), chart=chart, **common)
         elif not space.is_box:
@@ -57,23 +60,24 @@ class Auto(Optimizer):
         self._found = {name: Leaders(space.dim, space.dtype) for name in self._arms}  # of own trials
         self._owner: dict[int, tuple[str, int]] = {}  # open trial -> arm, its number there
 
-    def _charts(self, chart: Chart | str | None) -> dict[str, Chart | str | None]:
-        """The charts that CMA-ES searches, by the arm's name; None is the space itself."""
+    def _chart_of(self, chart: Chart | str | None) -> tuple[str, Chart | str | None] | None:
+        """The chart that CMA-ES searches, after the arm's name; None in it is the space itself. None: no such arm."""
         space = self.space
         if chart is not None or space.is_box:
-            return {"cma": chart}
-        if space.embedding is None or space.layout is None or len(space.layout) != 2:
-            return {}
+            return "cma", chart
         size = min(COORDINATES, space.dim)
-        charts: dict[str, Chart | str | None] = {"frequencies": f"frequencies:{size}"}
+        if space.embedding is None:
+            return None
+        if space.layout is not None and len(space.layout) == 2:
+            return "frequencies", f"frequencies:{size}"
         if self.natural is not None and len(self.natural) > size:
-            charts["principal"] = f"principal:{size}"
-        return charts
+            return "principal", f"principal:{size}"
+        return None
 
     def _probes(self, chart: Chart | str | None) -> dict[str, type[Optimizer]]:
         """What is looked at first, where there is enough of it and it is not the user's chart that is searched."""
         known = {"uniform": int(self.space.levels[0]), "natural": 0 if self.natural is None else len(self.natural)}
-        if chart is not None or not self._leading or not uniform.suits(self.space):
+        if chart is not None or self._charted is None or not uniform.suits(self.space):
             return {}
         return {name: kind for name, kind in PROBERS.items() if known[name] >= PROBES}
 
@@ -81,21 +85,25 @@ class Auto(Optimizer):
         """Which arm asks for each trial."""
         if self.space.is_box:
             return self._turns_in_a_box(ids)
-        charts = list(self._arms)[: self._leading]
-        if not charts:
+        if self._charted is None:
             return ["mutation"] * len(ids)
         probes = [name for name in PROBERS if name in self._arms]
-        budget = self.budget or BUDGET
-        look = min(PROBES * len(probes), LOOK * budget)
-        leader = max(charts, key=lambda name: self._found[name].peak)
+        most = LOOK * (self.budget or math.inf)
+        look = min(PROBES if len(probes) == 1 else PROBES * RARE / (RARE - 1), most) if probes else 0.0
         turns = []
         for number in ids.tolist():
-            if number < look:
-                turn = probes
-            else:
-                turn = [*charts, "mutation"] if number < COMPARE * budget else [leader, "mutation"]
+            turn = self._kinds(probes, number >= TRIED * look) if number < look else [self._charted[0], "mutation"]
             turns.append(turn[number % len(turn)])
         return turns
+
+    def _kinds(self, probes: list[str], tried: bool) -> list[str]:
+        """Whose turn it is among first codes, in a circle."""
+        if len(probes) == 1:
+            return probes
+        if tried and all(self._found[name].best for name in probes):
+            return [max(probes, key=lambda name: self._found[name].peak)]
+        common, rare = probes
+        return [common] * (RARE - 1) + [rare]
 
     def _turns_in_a_box(self, ids: Ids) -> list[str]:
         """Slopes while their first run lasts, every other turn later, and only where they know what to ask."""
@@ -116,16 +124,21 @@ class Auto(Optimizer):
         turns = np.array(self._turns(ids))
         codes = np.empty((len(ids), self.space.dim), self.space.dtype)
         origins = [""] * len(ids)
-        for name, arm in self._arms.items():
-            rows = np.flatnonzero(turns == name)
-            if not len(rows):
-                continue
-            proposals = arm.ask(len(rows))
-            codes[rows] = proposals.codes
-            for row, number, origin in zip(rows.tolist(), proposals.ids.tolist(), proposals.origins, strict=True):
-                self._owner[int(ids[row])] = name, number
-                origins[row] = name if origin == name else f"{name}:{origin}"
+        for name in self._arms:
+            self._fill(name, np.flatnonzero(turns == name), ids, codes, origins)
         return codes, origins
+
+    def _fill(self, name: str, rows: NDArray[np.intp], ids: Ids, codes: Codes, origins: list[str]) -> None:
+        """Asks an arm for these rows; first codes may be known all by now, then mutation asks."""
+        if not len(rows):
+            return
+        proposals = self._arms[name].ask(len(rows))
+        asked = rows[: len(proposals.ids)]
+        codes[asked] = proposals.codes
+        for row, number, origin in zip(asked.tolist(), proposals.ids.tolist(), proposals.origins, strict=True):
+            self._owner[int(ids[row])] = name, number
+            origins[row] = name if origin == name else f"{name}:{origin}"
+        self._fill("mutation", rows[len(asked) :], ids, codes, origins)
 
     def _learn(self, batch: Learned) -> None:
         owners = [self._owner.pop(int(number)) for number in batch.ids]
