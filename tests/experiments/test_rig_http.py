@@ -223,3 +223,37 @@ def test_the_neuron_sees_pixels_alone(neuron):
     assert neuron.presentations == 4
     lost = Neuron("simulated:maximum=0.5,drop=1:tests.fakes:Unit")
     assert lost.answer(png(stimuli[0], ImageSettings())) == "lost"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("octave-cli") is None, reason="GNU Octave is not installed")
+def test_the_rig_in_matlab_runs_in_octave(neuron, tmp_path):
+    """With Octave's own weboptions, jsonencode and the rest, and stand-ins for webwrite and websave."""
+    token = "w" * 20
+    security = SecuritySettings(tokens=Tokens.of(write=[token]))
+
+    def octave(service, measure):
+        stand_ins = ROOT / "tests" / "experiments" / "octave"
+        command = f"rig('{service}', 'a', {measure}, 6, '{tmp_path}/rig', '{token}')"
+        words = ["octave-cli", "--no-init-file", "--path", stand_ins, "--path", RIG, "--eval", command]
+        done = subprocess.run(
+            words, env=os.environ | {"NEURON": neuron.url}, capture_output=True, text=True, timeout=PATIENCE
+        )
+        return done.stdout + done.stderr
+
+    with serving(f"sqlite:///{tmp_path}/mango.db", generators=TILES, security=security) as url, between(url) as broken:
+        headers = {"Content-Type": "application/json", "Authorization": f"Bearer {token}"}
+        assert httpx.post(f"{url}/v1/studies", content=NEW, headers=headers).status_code == 201
+        assert "the electrode fell out" in octave(broken.url, "@(file) error('the electrode fell out')")
+        broken.plans.extend([LOSE, None, None, None, None, None, None, LOSE])  # ask, the other images, tell
+        said = octave(broken.url, "@measure")
+        assert said.count("no answer") == 2, said
+        assert said.count("shown a second time, for the first was interrupted: ") == 1
+        assert "a has ended" in said
+        with Client(url, "a", token=token) as study:
+            assert (study.state, study.counts()["done"]) == ("exhausted", 22)
+            assert all(trial.attempt == 1 for trial in study.trials())
+            assert answers_fit(study)
+        assert neuron.presentations == 22 + 5
+        asks = [key for _, path, key in broken.came if path.endswith("/ask")]
+        assert len(set(asks)) == 5
