@@ -160,9 +160,11 @@ def _url(host: str, port: int) -> str:
 
 def _listening(host: str, port: int) -> list[socket.socket]:
     """A socket for each address of the host that this machine has, all at one port."""
+    if not 0 <= port <= 65_535:
+        raise OptionError(f"a port lies in 0 to 65535 (0 picks a free one); got {port}")
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    except (OSError, OverflowError) as error:
+    except OSError as error:
         message = f"the host must be an address of this machine, or a name of one; got {host!r}: {error}"
         raise OptionError(message) from None
     sockets: list[socket.socket] = []
