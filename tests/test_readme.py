@@ -7,25 +7,33 @@ import re
 import shlex
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
 from mango.optimizers import TABLE
 from tests.optional import optional
+from tests.service.serving import serving
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-EXAMPLES = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+RIG = (ROOT / "experiments" / "rig_http" / "README.md").read_text(encoding="utf-8")
+SERVICE = "http://127.0.0.1:8700"  # in examples
+
+
+EXAMPLES = re.findall(r"```python\n(.*?)```", README + RIG, re.DOTALL)
 
 
 @pytest.mark.parametrize("code", [code for code in EXAMPLES if not code.startswith("# ")])
 def test_examples_run(code: str, tmp_path: Path) -> None:
     if "spikingjelly" in code:
         optional("spikingjelly")
-    done = subprocess.run([sys.executable, "-W", "error", "-c", code], cwd=tmp_path, capture_output=True, text=True)
+    with serving(f"sqlite:///{tmp_path}/mango.db") if SERVICE in code else nullcontext(SERVICE) as url:
+        words = [sys.executable, "-W", "error", "-c", code.replace(SERVICE, url)]
+        done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip()
 
