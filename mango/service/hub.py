@@ -50,6 +50,7 @@ class Hub:
         self._specs = {name: name for name in GENERATORS} | dict(generators or {})
         self._generators: dict[str, Any] = {}
         self._hosted: dict[str, Hosted] = {}
+        self._said: dict[str, tuple[Listed, views.Json]] = {}  # of the list: of what, and what
         self._lock = threading.Lock()  # of the generators
         self._opening = [threading.RLock() for _ in range(OPENING)]
         self.database.prepare(create=True)
@@ -179,16 +180,21 @@ class Hub:
 
     def studies(self) -> list[views.Json]:
         """Every study of the database, the newest first, also those of other processes."""
-        said = []
+        said: dict[str, tuple[Listed, views.Json]] = {}
         for listed in reversed(self.database.studies()):
+            earlier = self._said.get(listed.name)
+            if earlier is not None and earlier[0] == listed:  # no trial was asked or told since
+                said[listed.name] = earlier
+                continue
             try:
                 reader = Store.open(self.database, listed.name, own=False)
             except StorageError:
                 if self.database.holds(listed.name):
                     raise
                 continue  # deleted meanwhile
-            said.append(self._listed(listed, reader))
-        return said
+            said[listed.name] = listed, self._listed(listed, reader)
+        self._said = said
+        return [study for _, study in said.values()]
 
     def _listed(self, listed: Listed, reader: Store) -> views.Json:
         """What the list says of a study, from its rows alone."""

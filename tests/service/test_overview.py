@@ -44,6 +44,27 @@ def test_the_list_says_what_a_card_shows(client):
     assert (oldest["stimulus_shape"], oldest["best"]) == (None, {"number": 1, "value": 3.0, "stimulus_url": None})
 
 
+def test_the_list_reads_only_what_has_changed(client, monkeypatch):
+    read = []
+    listed = Hub._listed
+    monkeypatch.setattr(
+        Hub, "_listed", lambda hub, study, reader: read.append(study.name) or listed(hub, study, reader)
+    )
+    for name in "ab":
+        call(client, "POST", "", STUDY | {"name": name})
+    for _ in range(2):
+        assert [study["name"] for study in call(client, "GET", "")["studies"]] == ["b", "a"]
+    assert read == ["b", "a"]
+    answer(client, "a", [1.0])
+    assert call(client, "GET", "")["studies"][1]["best"]["value"] == 1.0
+    call(client, "POST", "/b/pause")
+    assert call(client, "GET", "")["studies"][0]["state"] == "paused"
+    assert read == ["b", "a", "a", "b"]
+    client.delete("/v1/studies/b")
+    call(client, "POST", "", STUDY | {"name": "b"})
+    assert call(client, "GET", "")["studies"][0]["state"] == "running"
+
+
 def test_the_list_says_that_a_budget_is_used_up(client):
     call(client, "POST", "", STUDY)
     assert call(client, "GET", "")["studies"][0]["state"] == "running"
