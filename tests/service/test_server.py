@@ -5,13 +5,9 @@ from __future__ import annotations
 import itertools
 import json
 import os
-import re
 import signal
 import socket
-import subprocess
-import sys
 import threading
-import time
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 
@@ -28,38 +24,12 @@ from mango.service.limits import LimitSettings
 from mango.service.protection import protect
 from mango.service.security import SecuritySettings, Tokens
 from mango.service.server import Server, ServerSettings
-from tests.service.serving import serving
+from tests.service.serving import process, serving, until
 from tests.service.wire import PATIENCE, Wire, client_of, served
 
 SLOW = Path(__file__).with_name("slow_service.py")
 STUDY = {"name": "a", "space": {"kind": "box", "dim": 2}, "optimizer": "random", "budget": 100_000}
 KILLS = 3
-
-
-@contextmanager
-def process(folder, *words):
-    """`mango serve` in a process of its own: it, and its URL; its log is ``folder/log``."""
-    log = folder / "log"
-    began = log.stat().st_size if log.exists() else 0
-    command = [sys.executable, *(words or ("-c", "from mango.cli import app; app()"))]
-    storage = f"sqlite:///{folder}/mango.db"
-    with log.open("ab") as errors:
-        running = subprocess.Popen([*command, "serve", "--port", "0", "--storage", storage], stderr=errors)
-    try:
-        with running:
-            yield running, until(lambda: re.search(rb"http://[0-9.:]+", log.read_bytes()[began:]))[0].decode()
-    finally:
-        if running.poll() is None:
-            running.kill()
-
-
-def until(what):
-    """What is true in the end."""
-    deadline = time.monotonic() + PATIENCE
-    while not (found := what()):
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.02)
-    return found
 
 
 def slow(folder):

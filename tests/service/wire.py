@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-PATIENCE = 60.0  # seconds for what must happen
+from tests.service.serving import PATIENCE
 
 
 class Answer(NamedTuple):
