@@ -65,19 +65,22 @@ def work(
     away = Away()
     try:
         with Client(url, study, token=token, lease=lease, retry_for=math.inf, on_retry=away) as client:
-            settings = Settings(
-                generator=generator or _generator_of(client),
-                target=target,
-                workers=workers,
-                chunk=chunk,
-                time_limit=time_limit,
-                ray_address=ray_address,
-                gpus=gpus,
-            )
-            with _evaluator(settings, client) as evaluator, Live(console) as live, _giving_back(client):
-                shift = Shift(client, live, away, getattr(evaluator, "workers", None))
-                run(shift, evaluator)
-            found = shift.outcome()
+            answered = 0
+            if not client.finished:
+                settings = Settings(
+                    generator=generator or _generator_of(client),
+                    target=target,
+                    workers=workers,
+                    chunk=chunk,
+                    time_limit=time_limit,
+                    ray_address=ray_address,
+                    gpus=gpus,
+                )
+                with _evaluator(settings, client) as evaluator, Live(console) as live, _giving_back(client):
+                    shift = Shift(client, live, away, getattr(evaluator, "workers", None))
+                    run(shift, evaluator)
+                answered = shift.answered
+            found = _outcome(client, answered)
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
     print(json.dumps(found) if as_json else _said(found))
@@ -135,13 +138,6 @@ class Shift:
         if time.monotonic() - self._looked > LOOK or self._client.finished:
             self._best, self._looked = self._client.best(), time.monotonic()
         self._show("evaluating")
-
-    def outcome(self) -> dict[str, Any]:
-        """What became of the study, and who answered it."""
-        counts, best = self._client.counts(), self._client.best()
-        told = None if best is None else {"number": best.number, "value": best.value}
-        study = {"study": self._client.name, "state": self._client.state}
-        return {**study, "answered_here": self.answered, "counts": counts, "best": told}
 
     def _done(self) -> int:
         return self._client.last_counts["presentations"]
@@ -226,6 +222,13 @@ def _giving_back(client: Client) -> Iterator[None]:
             told = f"{escape(str(failure))}; {len(client.held)} trials are handed out again when their lease ends"
         console.print(f"{'stopped' if isinstance(error, KeyboardInterrupt) else 'failed'}: {told}", soft_wrap=True)
         raise
+
+
+def _outcome(client: Client, answered: int) -> dict[str, Any]:
+    """What became of the study, and how many of its trials were answered here."""
+    counts, best = client.counts(), client.best()
+    told = None if best is None else {"number": best.number, "value": best.value}
+    return {"study": client.name, "state": client.state, "answered_here": answered, "counts": counts, "best": told}
 
 
 def _said(found: dict[str, Any]) -> str:

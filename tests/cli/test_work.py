@@ -215,7 +215,7 @@ def test_it_says_what_it_waits_for(url, study):
         study.tell([answer(trial) for trial in out])
         trials = shift.ask(5)
         shift.tell([answer(trial) for trial in trials])
-        assert (len(trials), shift.answered, shift.outcome()["answered_here"]) == (5, 5, 5)
+        assert (len(trials), shift.answered) == (5, 5)
     told = study.counts()["presentations"]
     assert stages == [
         ("starting", 0, 40), ("waiting for answers of others", 0, 40), ("paused", 0, 40), ("evaluating", 0, 40),
