@@ -5,8 +5,8 @@ diagonal where axes are many and has all of a rough target's budget; on grids an
 a code book, uniform codes are looked at first, and few natural ones, but as soon as answers tell which kind leads that
 one alone. Then CMA-ES in a chart and mutation of the best found, which finishes what smooth coordinates cannot express,
 take turns. The chart is that of low spatial frequencies; where codes lie on no map, of principal components of natural
-codes. (Both charts in turns found less by 300 evaluations, and no more by 1,000.) Every answer reaches all of them.
-Under noise the incumbent is the code of which most is expected, see `leaders`.
+codes. (Both charts in turns found no more.) Every answer reaches all of them. Under noise the incumbent is the code of
+which most is expected, see `leaders`.
 """
 
 from __future__ import annotations

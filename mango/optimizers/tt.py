@@ -29,6 +29,7 @@ from mango.space import Codes
 
 FIRST = 20  # measured answers before there are elites
 REFIT = 10  # answers after which the additive model is fitted anew
+REST = 0.1  # step of the axes that a first draw leaves near the middle
 TRIES = 3  # draws of a point that is known
 ARMS = ("consensus", "mosaic", "local")
 
@@ -55,6 +56,7 @@ class TensorTrain(Optimizer):
     PARENTS: ClassVar[int] = 6  # of a mosaic, the highest rank
     CROSSING: ClassVar[float] = 0.1
     STEP: ClassVar[float] = 0.4  # the first, in units of the prior's spread, where no natural codes are given
+    LEADING: ClassVar[tuple[int, ...]] = (4, 16)  # axes of a chart; a share of first draws is wide along these alone
     NATURAL_STEP: ClassVar[float] = 0.75  # the first, in units of the natural codes' median spread over ordered axes
     STEPS: ClassVar[tuple[float, float]] = (0.02, 1.5)
     SUCCESS: ClassVar[float] = 0.2
@@ -104,10 +106,15 @@ class TensorTrain(Optimizer):
         return self.rng.permutation(np.arange(n) + self.rng.integers(len(ARMS))) % len(ARMS)
 
     def _first(self) -> Train:
-        """The prior; a normal one narrowed to the first step."""
+        """The prior, a normal one narrowed to the first step; in a chart also its leading axes alone, at full width."""
         prior = self._prior
-        near = prior.around(np.zeros(len(prior.sizes)), self._first_step)
-        return Train(np.where(prior.normal[:, None], near, prior.density)[None], np.ones(1), 0.0, prior.sizes, None)
+        axes = np.arange(len(prior.sizes))
+        center = np.zeros(len(axes))
+        near = np.where(prior.normal[:, None], prior.around(center, self._first_step), prior.density)
+        leading = [] if self.chart is None else [m for m in self.LEADING if m < len(axes)]
+        wide = [prior.around(center, np.where(axes < m, 1.0, REST)) for m in leading]
+        states = np.stack([near, *wide])
+        return Train(states, np.full(len(states), 1 / len(states)), 0.0, prior.sizes, None)
 
     def _train(self, arm: int) -> Train:
         """The train of an arm, tilted."""

@@ -215,3 +215,16 @@ def test_bad_options_are_refused() -> None:
         TensorTrain(SMOOTH, seed=0, levels=1)
     with pytest.raises(OptionError, match="TensorTrain has no option rank"):
         TensorTrain(SMOOTH, seed=0, rank=3)
+
+
+def test_first_draws_in_a_chart_are_wide_along_its_leading_axes() -> None:
+    """A third near the middle, a third wide along four axes alone, a third along sixteen alone."""
+    space = SearchSpace.codebook(64, 32, np.random.default_rng(0).normal(size=(32, 4)), (8, 8))
+    optimizer = TensorTrain(space, seed=0, chart="frequencies:64", levels=64)
+    points, origins = optimizer._propose(np.arange(300))
+    assert set(origins) == {"prior"}
+    spread = np.array([np.abs(points[:, part]).mean(1) for part in (slice(4), slice(4, 16), slice(16, None))])
+    near, narrow = spread[2] > 0.2, (spread[2] <= 0.2) & (spread[1] <= 0.2)
+    assert 70 < near.sum() < 130
+    assert 70 < narrow.sum() < 130
+    assert spread[0, narrow].mean() > 0.6 > 0.4 > spread[0, near].mean()
