@@ -30,7 +30,6 @@ WRITE, READ = "a-token-that-writes-1", "a-token-that-only-reads"
 GENERATORS = {"tiles": "tests.fakes:Tiles"}
 STUDY = {"generator": "tiles", "optimizer": "auto", "budget": 40, "natural_maximum": 5.0, "meta": {"unit": "spikes/s"}}
 DESK, PHONE = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
-BACKGROUND = "getComputedStyle(document.body).backgroundColor"
 TIMES, MINUS = "\N{MULTIPLICATION SIGN}", "\N{MINUS SIGN}"
 LIGHT, DARK = "rgb(255, 255, 255)", "rgb(21, 24, 28)"
 
@@ -74,6 +73,12 @@ def opened(browser, url, *, allowed="", **options):
 
 def live(page):
     expect(page.locator("#link")).to_have_text("live")
+
+
+def visit(page, address, title):
+    page.goto(address)
+    expect(page.get_by_role("heading", level=1)).to_have_text(title)
+    live(page)
 
 
 def call(url, path, body=None, *, method="POST"):
@@ -305,10 +310,8 @@ def test_a_phone_never_scrolls_sideways(browser, url):
     answer(url, name, [1e-12, 123456.7])
     ask(url, name, 4)
     with opened(browser, url, viewport=PHONE, is_mobile=True, has_touch=True) as page:
-        for place in (url, address):
-            page.goto(place)
-            live(page)
-            expect(page.get_by_role("heading", level=1)).to_be_visible()
+        for place, title in ((url, "Studies"), (address, name)):
+            visit(page, place, title)
             assert page.evaluate("document.documentElement.scrollWidth") == PHONE["width"]
         expect(page.locator(".legend")).to_contain_text("reference images")
         expect(page.locator(".counts .references dd")).to_have_text("3")
@@ -317,15 +320,16 @@ def test_a_phone_never_scrolls_sideways(browser, url):
 
 def test_colours_follow_the_system_or_the_button(browser, url):
     with opened(browser, url, color_scheme="dark") as page:
-        assert page.evaluate(BACKGROUND) == DARK
+        body = page.locator("body")
+        expect(body).to_have_css("background-color", DARK)
         page.emulate_media(color_scheme="light")
-        assert page.evaluate(BACKGROUND) == LIGHT
+        expect(body).to_have_css("background-color", LIGHT)
         page.get_by_role("button", name="Switch to dark colours").click()
-        assert page.evaluate(BACKGROUND) == DARK
+        expect(body).to_have_css("background-color", DARK)
         page.reload()
-        assert page.evaluate(BACKGROUND) == DARK
+        expect(body).to_have_css("background-color", DARK)
         page.get_by_role("button", name="Switch to light colours").click()
-        assert page.evaluate(BACKGROUND) == LIGHT
+        expect(body).to_have_css("background-color", LIGHT)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -336,9 +340,8 @@ def test_nothing_is_in_the_way_of_those_who_see_or_move_otherwise(browser, url, 
     ask(url, name, 2)
     call(url, f"/{name}/pause")
     with opened(browser, url, color_scheme=scheme, reduced_motion="reduce") as page:
-        for place in (url, address):
-            page.goto(place)
-            live(page)
+        for place, title in ((url, "Studies"), (address, name)):
+            visit(page, place, title)
             for table in page.locator("summary").all():
                 table.click()
             found = axe.Axe().run(page, options={"runOnly": {"type": "tag", "values": RULES}})

@@ -91,6 +91,7 @@ function hide() {
 async function show() {
   leave();
   leave = () => {};
+  page.link("connecting");
   const mine = ++shows;
   try {
     const { access } = await api.session();
@@ -107,7 +108,6 @@ async function show() {
   }
   exit.hidden = localStorage.getItem(ENTERED) === null;
   const [, name] = location.hash.match(/^#\/studies\/([\w.-]+)$/) ?? [];
-  page.link("connecting");
   leave = name ? studyView(main, page, name) : listView(main, page);
 }
 

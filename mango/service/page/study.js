@@ -52,7 +52,7 @@ export function studyView(main, page, name) {
   const speaking = paced(speak, SPEAK);
   const ticking = setInterval(() => parts && tick(), 1000);
   const stop = follow(name, { open: load, event: received, lost, current });
-  main.replaceChildren(h("p", { class: "empty", role: "status" }, `Reading ${name} …`));
+  main.replaceChildren(h("h1", {}, name), h("p", { class: "empty", role: "status" }, "Reading the study …"));
 
   /** Reads everything anew. Events that come meanwhile are applied after it, where they are later. */
   async function load() {
