@@ -25,7 +25,7 @@ from mango.service.images import png
 from mango.service.schemas import ImageSettings
 from mango.service.security import SecuritySettings, Tokens
 from tests.fakes import Tiles, Unit
-from tests.service.between import DROP, LOSE, between
+from tests.service.between import LOSE, between
 from tests.service.serving import serving
 
 ROOT = Path(__file__).parents[2]
@@ -107,9 +107,11 @@ def test_a_study_is_made_shown_and_told_to_its_end(rig, neuron, tmp_path):
 def test_lost_answers_double_nothing(rig, neuron, tmp_path):
     with serving(f"sqlite:///{tmp_path}/mango.db", generators=TILES) as url, between(url) as broken:
         # is there a study, make it, ask, images, a reference, tell
-        broken.plans.extend([DROP, None, LOSE, None, LOSE, None, None, None, LOSE])
+        busy = (503, {"Retry-After": "0"}, b"{}")
+        broken.plans.extend([None, LOSE, None, LOSE, None, busy, None, None, LOSE])
         said = ended(rig(broken.url))
-        assert said.count("no answer (000)") == 4
+        assert said.count("no answer (000)") == 3
+        assert f"no answer (503) from {broken.url}; again in 0 s" in said
         with Client(url, "a") as study:
             assert study.counts() == {
                 "asked": 22, "open": 0, "done": 22, "lost": 0, "failed": 0, "vetoed": 0, "presentations": 22,
