@@ -145,6 +145,8 @@ def test_the_grid() -> None:
     assert counts == {"chart/auto": 16, "chart/cma": 8, "chart/TuRBO-1": 2}
     assert len({task.key for task in tasks}) == len(tasks)
     assert {task.planned for task in tasks if task.method == "chart/TuRBO-1"} == {100}
+    repeating = grid(chosen, [TABLE["chart/auto repeats"]], noises=("none", "poisson"), batches=(40,), budgets=(100,))
+    assert {task.noise for task in repeating} == {"poisson"}, "codes are measured again under noise alone"
     marks = checkpoints((100, 300))
     assert marks[0] == 10
     assert {100, 300} <= set(marks)

@@ -17,12 +17,13 @@ from typing import Any
 import numpy as np
 
 from experiments.benchmarks.stimuli.problems import Problem, chart, natural
-from experiments.benchmarks.stimuli.searchers import Charted, Listed, Make, Mango, Searcher, Setting
+from experiments.benchmarks.stimuli.searchers import Charted, Listed, Make, Mango, Searcher, Setting, Studied
 
 CLASSES = ("labels", "chart", "natural")
 CHARTS = {"chart": "frequencies:64", "natural": "principal:64"}
 ALL_NATURAL = 5_000  # natural codes that the zoo holds
 SLOW = 1_000  # evaluations at most, of methods that take longer than the network
+LEADERS, CONFIRM = 0.1, 0.08  # shares of the evaluations that a study under noise spends on codes it knows
 NEVERGRAD = (  # our name, theirs, whether it plans by the budget
     ("NGOpt", "NGOpt", True),
     ("Portfolio", "Portfolio", True),
@@ -45,6 +46,7 @@ class Method:
         plans: whether it is told the budget, and so runs once for each.
         arm: whether it is an arm of `auto`, of which the best in hindsight is a line in the figures.
         most: largest budget of a slow method; None: any.
+        repeats: whether it measures codes again, and so runs under noise alone.
     """
 
     name: str
@@ -54,6 +56,7 @@ class Method:
     plans: bool = False
     arm: bool = False
     most: int | None = None
+    repeats: bool = False
 
     @property
     def information(self) -> str:
@@ -85,6 +88,10 @@ class Method:
 
 def _ours(name: str, chart_name: str | None = None) -> Make:
     return lambda setting: Mango(setting, name, None if chart_name is None else chart(chart_name))
+
+
+def _studied(name: str) -> Make:
+    return lambda setting: Studied(setting, name, leaders=LEADERS, confirm=CONFIRM)
 
 
 def _peer(module: str, cls: str, chart_name: str | None = None, **options: Any) -> Make:
@@ -120,6 +127,9 @@ def _methods() -> list[Method]:
         Method("natural/genetic", "mango", _ours("genetic"), "Wang and Ponce's settings; begins with natural codes"),
         Method("natural/natural images", "mango", _listed, "the best of so many"),
     ]
+    for information in CLASSES:
+        words = f"in a study that shows leaders again ({LEADERS:.0%}) and confirms its choice ({CONFIRM:.0%})"
+        found.append(Method(f"{information}/auto repeats", "mango", _studied("auto"), words, plans=True, repeats=True))
     for name in ("tt-m", "tt-s", "tt-b", "tt-exp"):
         found.append(Method(f"labels/{name}", "mango", _ours(name), published))
         found.append(Method(f"chart/{name}", "mango", _ours(name, CHARTS["chart"]), published))

@@ -13,9 +13,10 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from mango import make_optimizer
+from mango import Study, make_optimizer
 from mango.charts import Chart
 from mango.space import Codes, SearchSpace
+from mango.trial import Result, Trial
 
 Floats = NDArray[np.float64]
 
@@ -95,6 +96,50 @@ class Mango:
     def recommend(self) -> Codes:
         """The optimizer's."""
         return self._optimizer.recommend()
+
+
+class Studied:
+    """One of mango's optimizers in a study that shows leaders again and confirms its choice, within the same budget.
+
+    Args:
+        setting: of the run, with its budget.
+        name: of the optimizer.
+        leaders: share of the evaluations that show leading codes again.
+        confirm: share of the budget that is kept for the final choice.
+    """
+
+    def __init__(self, setting: Setting, name: str, *, leaders: float, confirm: float) -> None:
+        assert setting.budget is not None
+        self._study = Study(
+            setting.space,
+            budget=setting.budget,
+            optimizer=name,
+            seed=setting.seed,
+            batch=setting.batch,
+            natural=setting.natural,
+            ordered=False,  # as the others learn: each batch before the next is asked
+            leaders=leaders,
+            confirm=round(confirm * setting.budget),
+        )
+        self._trials: list[Trial] = []
+        self._choice: Codes | None = None
+
+    def ask(self, n: int) -> Codes:
+        """At most n codes; fewer where a round of the final choice ends."""
+        self._trials = self._study.ask(n)
+        return np.stack([trial.code for trial in self._trials])
+
+    def tell(self, values: Floats) -> None:
+        """To the study, which is closed once its budget is spent."""
+        pairs = zip(self._trials, values.tolist(), strict=True)
+        self._study.tell([Result(trial.number, trial.attempt, (value,)) for trial, value in pairs])
+        if self._study.finished:
+            self._choice = self._study.recommend()
+            self._study.close()
+
+    def recommend(self) -> Codes:
+        """The study's."""
+        return self._study.recommend() if self._choice is None else self._choice
 
 
 class Listed:

@@ -65,7 +65,7 @@ def grid(
 
     A method that does not know its budget runs once, to the largest; what it had at the smaller ones is read off. One
     that plans by it runs once for each. Slow methods stop at their own largest budget and see the first unit of each
-    layer alone.
+    layer alone; those that measure codes again run under noise alone.
     """
     layers = [unit.name.partition("/")[0] for unit in units]
     first = {units[layers.index(layer)] for layer in layers}
@@ -75,7 +75,7 @@ def grid(
             for batch in batches:
                 for method in methods:
                     own = sorted(b for b in budgets if method.most is None or b <= method.most)
-                    if not own or (method.slow and batch == 1):
+                    if not own or (method.slow and batch == 1) or (method.repeats and noise == "none"):
                         continue
                     shares = [(b,) for b in own] if method.plans else [tuple(own)]
                     for unit in units:
