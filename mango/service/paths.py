@@ -10,6 +10,7 @@ from fastapi import Depends, Header, HTTPException, Path, Request
 from fastapi.responses import Response
 from starlette.concurrency import run_in_threadpool
 
+from mango.errors import InputError
 from mango.service import schemas
 from mango.service.hosted import Hosted
 from mango.service.hub import Hub, NoStudy
@@ -18,6 +19,7 @@ from mango.trial import TrialRecord
 JSON, RAW, NPY = "application/json", "application/octet-stream", "application/x-npy"
 PNG, ZIP, STREAM = "image/png", "application/zip", "text/event-stream"
 MOST_FILES = 1000  # in one upload or zip
+MOST_NUMBERS = 2**22  # of codes in one answer: 80 MB of JSON
 
 Name = Annotated[str, Path(pattern=schemas.NAME)]
 TrialNumber = Annotated[int, Path(ge=0, le=2**53)]
@@ -34,6 +36,19 @@ def of_kind(*kinds: str) -> dict[str, Any]:
 def packed(content: Any, status: int = 200) -> Response:
     """As JSON; arrays are lists, NaN is null."""
     return Response(orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY), status, media_type=JSON)
+
+
+def check_codes(count: int, dim: int) -> None:
+    """Looks, before anything is done, how large an answer with codes will be.
+
+    Raises:
+        InputError: more numbers than one answer may have.
+    """
+    if count * dim > MOST_NUMBERS:
+        raise InputError(
+            f"at most {MOST_NUMBERS:,} numbers of codes are answered at once; got {count:,} codes of {dim:,}; ask for "
+            f"{MOST_NUMBERS // dim:,} at a time"
+        )
 
 
 def wanted(accept: str, offered: Sequence[str]) -> str:

@@ -24,6 +24,7 @@ from mango.service.paths import (
     TheStudy,
     TheTrial,
     TrialNumber,
+    check_codes,
     of_kind,
     packed,
     record_of,
@@ -45,6 +46,7 @@ def kept_of_kind(kind: str) -> dict[str, Any]:
 @router.get("/studies/{name}/best", response_model=answers.BestAnswer)
 def best(hosted: TheStudy, n: Annotated[int, Query(ge=1, le=1000)] = 1) -> Response:
     """The best trials, the best first, and the recommended one."""
+    check_codes(min(n, hosted.study.asked), hosted.study.configuration.space.dim)
     recommended = hosted.recommended()
     found = [hosted.trial(record, code=True) for record in hosted.leading(n)]
     return packed({"trials": found, "recommended": recommended and hosted.trial(recommended, code=True)})
@@ -64,6 +66,8 @@ def trials(
 
     ``latest``: the last ones, the highest number first, or the last ones below ``before``.
     """
+    if codes:
+        check_codes(min(limit, hosted.study.asked), hosted.study.configuration.space.dim)
     rows, further = hosted.page(after, limit, state, latest=latest, before=before)
     return packed({"trials": [hosted.trial(record, code=codes) for record in rows], "next": further})
 

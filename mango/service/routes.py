@@ -34,6 +34,7 @@ from mango.service.paths import (
     Name,
     TheHub,
     TheStudy,
+    check_codes,
     of_kind,
     packed,
     wanted,
@@ -164,6 +165,8 @@ def ask(
     kind = wanted(accept, (JSON, RAW, NPY))
     if kind != JSON and asked.n > MOST_NUMBERED:
         raise InputError(f"at most {MOST_NUMBERED:,} trials come with their numbers in a header; got {asked.n:,}")
+    configuration = hosted.study.configuration
+    check_codes(min(asked.n, configuration.trials), configuration.space.dim)
     block = hosted.hand_out(asked.n, asked.lease, request_of(key, asked.n, asked.lease))
     hub.metrics.asked(len(block.trials))
     state = hosted.study.state
@@ -173,7 +176,7 @@ def ask(
         handed = [hosted.handed(trial) for trial in block.trials]
         standing = {"state": state, "waiting": waiting, "sequence": block.sequence}
         return packed({"trials": handed, "references": references, **standing})
-    space = hosted.study.configuration.space
+    space = configuration.space
     whole = space.dtype.kind == "i"
     codes = np.array([trial.code for trial in block.trials], "<i4" if whole else "<f4").reshape(-1, space.dim)
     headers = {

@@ -78,3 +78,19 @@ def test_numbers_of_a_zip_are_those_of_trials(client, numbers):
     said = client.get("/v1/studies/a/stimuli.zip", params={"numbers": numbers})
     assert said.status_code in (404, 422)
     assert said.json()["error"]["kind"] in ("InputError", "NotFound")
+
+
+def test_an_answer_bounds_its_codes(client):
+    """Ten thousand codes of 65,536 numbers would be thirteen gigabytes of JSON."""
+    new = {"name": "a", "space": {"kind": "box", "dim": 65_536}, "optimizer": "random", "budget": 200}
+    assert client.post("/v1/studies", json=new).status_code == 201
+    said = client.post("/v1/studies/a/ask", json={"n": 10_000})
+    assert said.status_code == 422
+    assert "got 200 codes of 65,536; ask for 64 at a time" in said.json()["error"]["message"]
+    assert client.get("/v1/studies/a").json()["counts"]["asked"] == 0
+    raw = {"Accept": "application/octet-stream"}
+    for _ in range(2):
+        assert len(client.post("/v1/studies/a/ask", json={"n": 40}, headers=raw).content) == 40 * 65_536 * 4
+    for path in ("trials?codes=true", "best?n=100"):
+        assert "ask for 64 at a time" in client.get(f"/v1/studies/a/{path}").json()["error"]["message"]
+    assert len(client.get("/v1/studies/a/trials").json()["trials"]) == 80
