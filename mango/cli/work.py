@@ -76,7 +76,7 @@ def work(
                     ray_address=ray_address,
                     gpus=gpus,
                 )
-                with _evaluator(settings, client) as evaluator, Live(console) as live, _giving_back(client):
+                with _evaluator(settings, client) as evaluator, Live(console) as live, giving_back(client):
                     shift = Shift(client, live, away, getattr(evaluator, "workers", None))
                     run(shift, evaluator)
                 answered = shift.answered
@@ -171,6 +171,21 @@ class Away:
             console.print("the service answers again", soft_wrap=True)
 
 
+@contextmanager
+def giving_back(client: Client) -> Iterator[None]:
+    """Whatever ends the work, others have at once what was not answered."""
+    try:
+        yield
+    except BaseException as error:
+        try:
+            given = len(client.give_back())
+            told = f"{given} trials were given back" if given else "no trial was out"
+        except MangoError as failure:
+            told = f"{escape(str(failure))}; {len(client.held)} trials are handed out again when their lease ends"
+        console.print(f"{'stopped' if isinstance(error, KeyboardInterrupt) else 'failed'}: {told}", soft_wrap=True)
+        raise
+
+
 def _generator_of(client: Client) -> str:
     """The generator that the study names.
 
@@ -207,21 +222,6 @@ def _evaluator(settings: Settings, client: Client) -> Evaluator:
 
 def _axes(space: SearchSpace) -> str:
     return f"{space.dim} axes from {space.lower.min():g} to {space.upper.max():g}"
-
-
-@contextmanager
-def _giving_back(client: Client) -> Iterator[None]:
-    """Whatever ends the work, others have at once what was not answered."""
-    try:
-        yield
-    except BaseException as error:
-        try:
-            given = len(client.give_back())
-            told = f"{given} trials were given back" if given else "no trial was out"
-        except MangoError as failure:
-            told = f"{escape(str(failure))}; {len(client.held)} trials are handed out again when their lease ends"
-        console.print(f"{'stopped' if isinstance(error, KeyboardInterrupt) else 'failed'}: {told}", soft_wrap=True)
-        raise
 
 
 def _outcome(client: Client, answered: int) -> dict[str, Any]:

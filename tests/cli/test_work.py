@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 
 from mango import Client, LocalEvaluator, Study, make_generator, make_target, run
 from mango.cli import app
-from mango.cli.work import Away, Shift
+from mango.cli.work import Away, Shift, giving_back
 from mango.service.security import SecuritySettings, Tokens
 from tests.service.serving import serving
 from tests.studies import answer, content
@@ -201,6 +201,18 @@ def test_a_restart_of_the_service_is_survived(tmp_path, gate):
         worker.stdout.close()
         worker.stderr.close()
         study.close()
+
+
+def test_what_cannot_be_given_back_is_said(tmp_path, capsys):
+    with serving(f"sqlite:///{tmp_path}/mango.db") as url:
+        Client.create(url, "a", generator=GENERATOR, budget=10, optimizer="random").close()
+        client = Client(url, "a", retry_for=0)
+        assert len(client.ask(3)) == 3
+    with client, pytest.raises(KeyboardInterrupt), giving_back(client):
+        raise KeyboardInterrupt
+    said = capsys.readouterr().err
+    assert said.startswith(f"stopped: {url} does not answer: ")
+    assert said.endswith("; 3 trials are handed out again when their lease ends\n")
 
 
 def test_it_says_what_it_waits_for(url, study):
