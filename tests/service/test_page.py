@@ -170,12 +170,16 @@ def test_the_curve_can_be_read_without_seeing_it(browser, url):
         page.keyboard.press("ArrowLeft")
         expect(plot).to_have_attribute("aria-valuetext", "Trial 2: 2, best so far 4")
         expect(page.locator(".readout")).to_be_visible()
+        answer(url, "read-out", [11.0])  # the slider stays where it is
+        expect(page.locator(".portrait.best .big")).to_have_text("11")
+        expect(plot).to_have_attribute("aria-valuetext", "Trial 2: 2, best so far 4")
+        expect(page.locator(".readout")).to_be_visible()
         page.keyboard.press("Home")
         expect(plot).to_have_attribute("aria-valuenow", "0")
         page.keyboard.press("Tab")
         page.keyboard.press("Enter")
         rows = page.get_by_role("region", name="The curve as a table").locator("tbody tr")
-        expect(rows).to_have_text([r"310200 %", r"1480 %", r"0120 %"])
+        expect(rows).to_have_text(["411220 %", "310200 %", "1480 %", "0120 %"])
 
 
 def test_the_best_so_far_is_the_running_maximum_however_answers_come(browser, url):
@@ -255,6 +259,7 @@ def test_trials_are_turned_over_and_filtered(browser, url):
         for name, seen in (("Older", "35 to 11"), ("Older", "10 to 0"), ("Newer", "35 to 11"), ("Oldest", "24 to 0")):
             page.get_by_role("button", name=name).click()
             expect(where).to_have_text(f"{seen} of 61")
+            expect(page.locator("#news")).to_have_text(f"{seen} of 61")
         page.get_by_label("State").select_option("failed")
         expect(page.locator("#trials ~ table tbody tr")).to_have_count(1)
         expect(page.locator("#trials ~ table tbody")).to_contain_text("the shutter stuck")

@@ -112,7 +112,7 @@ export function chart() {
     image.replaceChildren(...marks);
     say(summary, described(curve, study));
     explain(curve, natural);
-    point(false);
+    point();
   }
 
   function explain(curve, natural) {
@@ -129,9 +129,9 @@ export function chart() {
   }
 
   /** Moves the guide to the chosen trial and reads it out. */
-  function point(visible) {
+  function point() {
     const { curve, x, y } = drawn;
-    node.classList.toggle("pointing", visible && !curve.empty);
+    node.classList.toggle("pointing", chosen !== null && !curve.empty);
     set(image, "aria-valuemin", curve.numbers[0] ?? 0);
     set(image, "aria-valuemax", curve.numbers.at(-1) ?? 0);
     if (curve.empty) {
@@ -155,12 +155,24 @@ export function chart() {
     if (!drawn || drawn.curve.empty) return;
     const { left, width, span } = drawn;
     chosen = (span * (event.clientX - image.getBoundingClientRect().left - left)) / (width - left - EDGE.right);
-    point(true);
+    point();
   }
 
   function release() {
     chosen = null;
-    if (drawn) point(false);
+    if (drawn) point();
+  }
+
+  // A click or a tap holds the guide where it is, until the focus goes elsewhere.
+  function leave({ pointerType }) {
+    if (pointerType !== "touch" && document.activeElement !== image) release();
+  }
+
+  // While it has the focus it stays at one trial: a screen reader would read out every answer that comes.
+  function enter() {
+    if (!drawn || drawn.curve.empty) return;
+    chosen ??= drawn.curve.numbers[drawn.curve.latest];
+    point();
   }
 
   function step(event) {
@@ -181,14 +193,14 @@ export function chart() {
     if (wanted === undefined) return;
     event.preventDefault();
     chosen = curve.numbers[Math.min(last, Math.max(0, wanted))];
-    point(true);
+    point();
   }
 
   image.addEventListener("pointermove", follow);
   image.addEventListener("pointerdown", follow);
-  image.addEventListener("pointerleave", release);
+  image.addEventListener("pointerleave", leave);
   image.addEventListener("blur", release);
-  image.addEventListener("focus", () => drawn && point(true));
+  image.addEventListener("focus", enter);
   image.addEventListener("keydown", step);
   const watcher = new ResizeObserver(() => drawn && image.clientWidth && paint());
   watcher.observe(image);

@@ -214,7 +214,7 @@ export function studyView(main, page, name) {
       gallery: gallery(study),
       arms: arms(),
       shown: shown(study, { veto: write ? veto : null, refuse: page.announce }),
-      trials: trials(study, page.report),
+      trials: trials(study, page),
       actions: write ? actions(study, change, page.report) : null,
     };
     built.paintHead = () => {

@@ -12,16 +12,16 @@ const EVERY = 1500; // milliseconds between two readings of a page that changes
 
 /**
  * @param {object} study
- * @param {(error: Error) => void} report
+ * @param {{report: (error: Error) => void, announce: (text: string) => void}} page
  */
-export function trials(study, report) {
+export function trials(study, page) {
   const filter = h(
     "select",
     { id: "state", onchange: () => turn([null]) },
     h("option", { value: "" }, "all states"),
     ...STATES.map((s) => h("option", { value: s }, s)),
   );
-  const where = h("span", { class: "where", role: "status" });
+  const where = h("span", { class: "where" });
   const [newest, newer, older, oldest] = [
     button("Newest", () => turn([null])),
     button("Newer", () => turn(before.slice(0, -1))),
@@ -53,21 +53,22 @@ export function trials(study, report) {
     return node;
   }
 
-  function turn(pages) {
+  async function turn(pages) {
     before = pages;
-    read();
+    await read();
+    page.announce(where.textContent || note.textContent);
   }
 
   async function read() {
     const wanted = { before: before.at(-1), limit: ROWS, state: filter.value };
     try {
-      const page = await api.trials(study.name, wanted);
+      const found = await api.trials(study.name, wanted);
       if (wanted.before !== before.at(-1) || wanted.state !== filter.value) return; // turned over meanwhile
-      seen = page.trials;
-      next = page.next;
+      seen = found.trials;
+      next = found.next;
       paint();
     } catch (error) {
-      report(error);
+      page.report(error);
     }
   }
 
