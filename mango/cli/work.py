@@ -107,7 +107,7 @@ class Shift:
         self._workers = workers or nobody
         self._best = client.best()
         self._looked = self._start = time.monotonic()
-        self._before = self._done()
+        self._before = client.counts()["presentations"]
         self._show("starting")
 
     @property
