@@ -67,6 +67,19 @@ def test_a_watcher_who_was_cut_off_misses_nothing(url):
         assert messages(stream.iter_lines(), 1)[0][0] == 1
 
 
+def test_a_watcher_of_a_study_without_events_may_come_back(url):
+    """A browser sends the id that it got, -1 here, and gives up for good where that is refused."""
+    with httpx.stream("GET", f"{url}/events", timeout=20) as stream:
+        [(sequence, _, _)] = messages(stream.iter_lines(), 1)
+    assert sequence == -1
+    httpx.post(f"{url}/ask", json={"n": 2})
+    with httpx.stream("GET", f"{url}/events", headers={"Last-Event-ID": "-1"}, timeout=20) as stream:
+        found = messages(stream.iter_lines(), 2)
+    assert [(sequence, name) for sequence, name, _ in found] == [(-1, "state"), (0, "ask")]
+    for wrong in ("-2", "x", "9" * 16, "\u0663".encode()):
+        assert httpx.get(f"{url}/events", headers={"Last-Event-ID": wrong}).status_code == 422
+
+
 def test_a_study_that_is_deleted_ends_its_streams(url):
     with httpx.stream("GET", f"{url}/events", timeout=20) as stream:
         lines = stream.iter_lines()
