@@ -374,6 +374,29 @@ def test_the_page_finds_a_service_that_was_away(browser, tmp_path):
         context.__exit__(None, None, None)
 
 
+def test_a_stream_that_died_without_a_word_is_noticed(browser, url):
+    address = created(url, "silent")
+    with opened(browser, url) as page:
+        page.clock.install()
+        page.evaluate(
+            """() => {
+                const hear = EventSource.prototype.addEventListener;
+                EventSource.prototype.addEventListener = function (kind, listener) {
+                    hear.call(this, kind, (event) => window.deaf || listener(event));
+                };
+            }"""
+        )
+        visit(page, address, "silent")
+        page.evaluate("window.deaf = true")
+        answer(url, "silent", [1.0, 2.0])
+        page.clock.fast_forward(5_000)
+        expect(page.locator(".portrait.best .big")).to_have_text("\N{EN DASH}")
+        with page.expect_request(f"{url}/v1/studies/silent"):
+            page.clock.fast_forward(30_000)
+        page.clock.fast_forward(1_000)
+        expect(page.locator(".portrait.best .big")).to_have_text("2")
+
+
 @pytest.mark.slow
 def test_many_answers_a_second_cost_no_more_requests(browser, url):
     address = created(url, "busy", generator=None, space={"kind": "box", "dim": 3}, optimizer="random", budget=5000)

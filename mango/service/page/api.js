@@ -4,7 +4,7 @@ const PATIENCE = 20_000; // milliseconds for one answer
 let ahead = 0; // milliseconds by which the service's clock is ahead of this one
 
 /** What the service refused, or why it could not be reached (status 0). */
-export class ServiceError extends Error {
+class ServiceError extends Error {
   /**
    * @param {number} status of HTTP
    * @param {string} message

@@ -8,7 +8,7 @@ const MARKS = 150; // references that are drawn, evenly chosen
 const PAGE = 20; // points that Page Up and Page Down move by
 
 /** Ticks at 1, 2 or 5 times a power of ten that span the range, about `wanted` of them. */
-export function ticks(low, high, wanted, least = 0) {
+function ticks(low, high, wanted, least = 0) {
   const raw = (high - low) / wanted || 1;
   const power = 10 ** Math.floor(Math.log10(raw));
   const step = Math.max(least, power * ([1, 2, 5].find((m) => m * power >= raw * 0.999) ?? 10));

@@ -14,8 +14,13 @@ export function course(study) {
   ];
   if (natural > 0) columns.push(["of the natural maximum", "number"]);
   const { node: rows, body } = table("Trials at which the best so far changed, the latest first", columns);
-  const scrolled = h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "The curve as a table" }, rows);
-  const node = h("details", { class: "course", ontoggle: () => paint(known) }, h("summary", {}, "As a table"), scrolled);
+  const region = { class: "scroll", tabindex: 0, role: "region", "aria-label": "The curve as a table" };
+  const node = h(
+    "details",
+    { class: "course", ontoggle: () => paint(known) },
+    h("summary", {}, "As a table"),
+    h("div", region, rows),
+  );
   let known = null;
 
   /** @param {import("./curve.js").Curve} curve */

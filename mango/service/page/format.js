@@ -15,7 +15,8 @@ export const whole = (n) => WHOLE.format(n);
 export function value(v) {
   if (v === null || v === undefined) return "–";
   const size = Math.abs(v);
-  const text = size !== 0 && (size >= 1e6 || size < 1e-3) ? v.toExponential(2) : (size >= 1000 ? LARGE : SHORT).format(v);
+  const plain = size === 0 || (size >= 1e-3 && size < 1e6);
+  const text = plain ? (size >= 1000 ? LARGE : SHORT).format(v) : v.toExponential(2);
   return text.replaceAll("-", "\u2212");
 }
 

@@ -44,7 +44,8 @@ export function picture(study, loading = "lazy") {
     }
     const text = `stimulus of trial ${whole(trial.number)}, ${outcome(trial)}`;
     if (!image) {
-      image = h("img", { loading, decoding: "async", draggable: "false", onerror: () => came(false), onload: () => came(true) });
+      const events = { onerror: () => came(false), onload: () => came(true) };
+      image = h("img", { loading, decoding: "async", draggable: "false", ...events });
       node.append(image);
     }
     set(image, "alt", text);

@@ -220,14 +220,20 @@ export function studyView(main, page, name) {
     built.paintHead = () => {
       set(state, "data-state", study.state);
       say(state, study.state);
-      say(
-        words,
-        `${study.generator ?? "plain space"}, ${study.optimizer}, ${count(study.dim, "dimension")}, since ${moment(study.created_at)}`,
-      );
+      const source = study.generator ?? "plain space";
+      const size = count(study.dim, "dimension");
+      say(words, `${source}, ${study.optimizer}, ${size}, since ${moment(study.created_at)}`);
     };
     main.replaceChildren(
       h("p", { class: "crumb" }, h("a", { href: "#/" }, "All studies")),
-      h("div", { class: "head" }, h("h1", { tabindex: -1 }, name), state, words, ...(write ? [built.actions.node] : [])),
+      h(
+        "div",
+        { class: "head" },
+        h("h1", { tabindex: -1 }, name),
+        state,
+        words,
+        ...(write ? [built.actions.node] : []),
+      ),
       built.progress.node,
       h(
         "section",
