@@ -282,13 +282,14 @@ class Client:
     @property
     def finished(self) -> bool:
         """Whether no further trial will be asked and none is open, as of a second ago at the most."""
-        return self.state in ENDED
+        if time.monotonic() - self._heard_at > FRESH:
+            self._summary()
+        return self._state in ENDED
 
     @property
     def state(self) -> str:
-        """``running``, ``paused``, ``finished`` or ``exhausted``, as of a second ago at the most."""
-        if time.monotonic() - self._heard_at > FRESH:
-            self._summary()
+        """``running``, ``paused``, ``finished`` by hand, or ``exhausted``: its budget or its design has ended."""
+        self._summary()
         return self._state
 
     def counts(self) -> dict[str, int]:
