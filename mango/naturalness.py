@@ -79,9 +79,9 @@ def percentile(log_prior: Floats, quantiles: Floats) -> Floats:
         quantiles: see `log_prior_quantiles`; interpolated linearly.
     """
     at, first, count = np.unique(quantiles, return_index=True, return_counts=True)
-    step = 100 / (len(quantiles) - 1)
-    below = np.interp(log_prior, at, first * step, right=100)
-    not_above = np.interp(log_prior, at, (first + count - 1) * step, left=0)
+    steps = len(quantiles) - 1
+    below = np.interp(log_prior, at, 100 * first / steps, right=100)
+    not_above = np.interp(log_prior, at, 100 * (first + count - 1) / steps, left=0)
     midway: Floats = (below + not_above) / 2
     return midway
 

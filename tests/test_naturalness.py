@@ -29,6 +29,7 @@ class Prior:
 
 
 @given(quantiles, asked, asked)
+@example(np.array([-1.0] * 11 + [0.0]), 0.0, 0.0)  # 11 times 100 / 11 is above 100
 def test_percentiles_ascend_from_0_to_100(q: np.ndarray, one: float, other: float) -> None:
     low, high = percentile(np.sort([one, other]), q)
     assert 0 <= low <= high <= 100
