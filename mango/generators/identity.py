@@ -29,7 +29,7 @@ def make_identity(detail: str) -> Identity:
         InputError: anything else.
     """
     kind, *numbers = detail.split(":")
-    if all(number.isdigit() and int(number) for number in numbers):
+    if all(number.isdecimal() and int(number) for number in numbers):
         sizes = [int(number) for number in numbers]
         if kind == "box" and len(sizes) == 1:
             return Identity(SearchSpace.box(sizes[0], -5.0, 5.0))

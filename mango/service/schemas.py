@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -18,6 +19,7 @@ from pydantic import (
     model_validator,
 )
 
+IDENTITY = re.compile(r"identity:(?:box:([0-9]{1,5})|grid:([0-9]{1,5}):([0-9]{1,5}))")
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"  # of a study: a file's name everywhere
 MOST_ASKED = 10_000  # trials at once
 MOST_BUDGET = 100_000_000
@@ -26,6 +28,7 @@ MOST_PIXELS = 4_096 * 4_096
 MOST_LEASE = 30 * 86_400.0  # seconds
 MOST_FREE = 65_536  # characters of what a study says of itself, which comes with every answer about it
 MOST_DEPTH = 20
+MOST_OPTION = 65_536
 
 Number = Annotated[int, Field(ge=0, le=2**53)]
 Attempt = Annotated[int, Field(ge=1, le=2**31)]
@@ -61,8 +64,28 @@ def _check(value: Any, depth: int) -> None:
         raise ValueError("whole numbers have at most 64 bits; say others as texts")
 
 
+def _small(options: dict[str, Any]) -> dict[str, Any]:
+    """Populations, levels and ranks are sizes of arrays."""
+    for name, value in options.items():
+        if isinstance(value, int | float) and abs(value) > MOST_OPTION:
+            raise ValueError(f"{name} is at most {MOST_OPTION:,} over HTTP")
+    return options
+
+
+def _of_a_size(name: str) -> str:
+    if name.startswith("identity:"):
+        sizes = IDENTITY.fullmatch(name)
+        if sizes is None or any(int(size) > MOST_AXES for size in sizes.groups() if size):
+            raise ValueError(
+                f"expected identity:box:DIM or identity:grid:DIM:LEVELS, with at most {MOST_AXES:,} axes and levels"
+            )
+    return name
+
+
+GeneratorName = Annotated[str, Field(max_length=200), AfterValidator(_of_a_size)]
 Value = Annotated[float, AfterValidator(_not_infinite)] | None  # NaN or null: the response was lost
 Free = Annotated[dict[str, Any], AfterValidator(_as_it_came)]
+Options = Annotated[Free, AfterValidator(_small)]
 
 # Lists that may be long are checked to the first fault: one report for each of a million takes gigabytes.
 Code = Annotated[list[FiniteFloat], Field(min_length=1, max_length=MOST_AXES, fail_fast=True)]
@@ -156,7 +179,7 @@ class StudyNew(Model):
     """
 
     name: Annotated[str, Field(pattern=NAME)]
-    generator: str | None = None
+    generator: GeneratorName | None = None
     space: Space | None = None
     budget: Annotated[int, Field(ge=1, le=MOST_BUDGET)]
     optimizer: str = "auto"
@@ -164,7 +187,7 @@ class StudyNew(Model):
     batch: Annotated[int, Field(ge=1, le=MOST_ASKED)] = 40
     repeats: Annotated[int, Field(ge=1, le=10_000)] = 1
     chart: str | None = None
-    options: Free = {}
+    options: Options = {}
     weight: FiniteFloat = 0.0
     leaders: Share = 0.0
     confirm: Annotated[int, Field(ge=0, le=MOST_BUDGET)] = 0
@@ -290,6 +313,6 @@ class Enqueue(Model):
 class Render(Model):
     """Codes to be drawn, for rigs that own their optimizer."""
 
-    generator: str
+    generator: GeneratorName
     codes: Annotated[list[Code], Field(min_length=1, max_length=1000, fail_fast=True)]
     image: ImageSettings = ImageSettings()
