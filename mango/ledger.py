@@ -171,8 +171,7 @@ class Ledger:
         until = event.payload.get("until")
         numbers = self.handing.take(wanted, until)
         for number in numbers:
-            record = self.records[number]
-            self.records[number] = replace(record, attempt=record.attempt + 1)
+            self.records[number] = self.records[number].handed_out()
         return Change(
             asked=list(range(first, len(self.records))),
             changed=[number for number in numbers if number < first],
@@ -212,6 +211,7 @@ class Ledger:
                 )
                 self._vetoed += 1
                 change.changed.append(number)
+        self._settle()
         if not self.configuration.ordered:
             self._inform(change.changed, voice)
         return change
@@ -228,6 +228,7 @@ class Ledger:
             if not late:
                 self._close(record, result, event.at)
                 accepted.append(result.number)
+        self._settle()
         for presentation, values in event.payload.get("references", {}).items():
             told_at, told_values = event.at, floats(values) or ()
             answered = replace(self.references[int(presentation)], told_at=told_at, values=told_values)
@@ -316,18 +317,8 @@ class Ledger:
         self._settle()
 
     def _close(self, record: TrialRecord, result: Result, at: float) -> None:
-        self.records[record.number] = replace(
-            record,
-            state=result.status,
-            values=result.values,
-            value=result.value,
-            key=result.key,
-            told_at=at,
-            seconds=result.seconds,
-            reason=result.reason,
-        )
+        self.records[record.number] = record.answered(result, at)
         self.handing.close(record.number)
-        self._settle()
 
     def _settle(self) -> None:
         while self._settled < len(self._batches) and self.handing.open.isdisjoint(self._batches[self._settled]):

@@ -140,6 +140,17 @@ class TrialRecord:
         """Standard error of `value`; NaN for fewer than two measured repeats."""
         return _error(self.values)
 
+    def handed_out(self) -> TrialRecord:
+        """As it is once it was handed out again."""
+        asked = self.number, self.code, self.origin, self.repeats, self.asked_at, self.log_prior
+        return TrialRecord(*asked, self.state, self.attempt + 1)
+
+    def answered(self, result: Result, at: float) -> TrialRecord:
+        """As it is once this answer to it was accepted."""
+        asked = self.number, self.code, self.origin, self.repeats, self.asked_at, self.log_prior
+        answer = result.values, result.value, result.key, at, result.seconds, result.reason
+        return TrialRecord(*asked, result.status, self.attempt, *answer)
+
 
 @dataclass(frozen=True, slots=True)
 class Reference:

@@ -129,16 +129,15 @@ class Hosted:
             new = self.study.asked - self.counts["asked"]
             self.counts["asked"] += new
             self.counts["open"] += new
-        for number in closed:
-            record = self.study.record(number)
+        records = [self.study.record(number) for number in closed]
+        for record in records:
             self.counts[record.state.value] += 1
             self.counts["open"] -= 1
             self.counts["presentations"] += len(record.values)
-            if record.state is TrialState.DONE and (self.best is None or self._merit(record) > self._merit(self.best)):
-                self.best = record
-
-    def _merit(self, record: TrialRecord) -> tuple[float, float]:
-        return merit(float(self.study.objective([record])[0]), record.key)
+        done = [record for record in (self.best, *records) if record is not None and record.state is TrialState.DONE]
+        if done:
+            merits = map(merit, self.study.objective(done).tolist(), (record.key for record in done))
+            self.best = max(zip(merits, done, strict=True), key=lambda pair: pair[0])[1]  # the earlier one of equals
 
     # -- what it looks like ----------------------------------------------------------------------------------------
 
@@ -151,7 +150,7 @@ class Hosted:
         return {
             "number": trial.number,
             "attempt": trial.attempt,
-            "code": trial.code.tolist(),
+            "code": trial.code,
             "origin": trial.origin,
             "repeats": len(trial.seeds),
             "lease_until": views.null(trial.until),

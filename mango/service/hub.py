@@ -86,19 +86,19 @@ class Hub:
             StudyExists: there is one of that name.
             InputError: something that does not go together.
         """
-        if self.database.holds(new.name):
-            raise StudyExists(f"there is a study {new.name!r} already; choose another name, or delete it")
-        source = self._source(new)
-        generator = None if isinstance(source, SearchSpace) else source
-        references = self._references(new, source)
-        kept = {
-            "generator": new.generator,
-            "lease": new.lease,
-            "image": new.image.model_dump(mode="json"),
-            "natural_maximum": new.natural_maximum,
-            "stimulus_shape": None if generator is None else list(generator.stimulus_shape),
-        }
         with self._locked(new.name):
+            if self.database.holds(new.name):
+                raise StudyExists(f"there is a study {new.name!r} already; choose another name, or delete it")
+            source = self._source(new)
+            generator = None if isinstance(source, SearchSpace) else source
+            references = self._references(new, source)
+            kept = {
+                "generator": new.generator,
+                "lease": new.lease,
+                "image": new.image.model_dump(mode="json"),
+                "natural_maximum": new.natural_maximum,
+                "stimulus_shape": None if generator is None else list(generator.stimulus_shape),
+            }
             study = Study(
                 source,
                 budget=new.budget,
