@@ -31,7 +31,9 @@ def make() -> Iterator[Make]:
 
         def make(storage: str, address: str = "") -> TestClient:
             hub = Hub(storage, owner=address or "me", address=address, ttl=TTL)
-            return stack.enter_context(TestClient(create_app(hub), base_url="http://localhost"))
+            client = stack.enter_context(TestClient(create_app(hub), base_url="http://localhost"))
+            assert client.get("/v1/studies").status_code == 200  # routes are built now, not by two threads at once
+            return client
 
         yield make
 
