@@ -6,12 +6,15 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import sqlalchemy as sa
 from typer.testing import CliRunner
 
 from mango import SearchSpace, Study
 from mango.cli import app
-from tests.studies import answer
+from mango.exchange import Request
+from tests.studies import BOX, Described, answer, content
 
 
 def mango(*words: object) -> Any:
@@ -62,3 +65,62 @@ def test_what_cannot_be_done_is_said_and_changes_nothing(folder: Path, tmp_path:
         assert (ran.exit_code, reason in ran.stderr) == (2, True), ran.stderr
     assert (folder / "study.db").read_bytes() == (tmp_path / "before.db").read_bytes()
     assert not (tmp_path / "b.mango").exists()
+
+
+def grown(study: Study, number: int) -> None:
+    """One more block, as rigs answer: under a lease and keys, one trial lost, one left out, references, a response."""
+    block = study.hand_out(4, lease=3600.0, request=Request(f"ask-{number}", "0" * 64))
+    results = [answer(trial) for trial in block.trials[:-1]]
+    references = {reference.presentation: (0.5,) for reference in block.references}
+    responses = {results[0].number: np.arange(6.0).reshape(2, 3)} if results else {}
+    study.take_in(results, references=references, responses=responses, request=Request(f"tell-{number}", "1" * 64))
+
+
+def test_a_running_study_goes_between_sqlite_and_postgresql_and_goes_on_bit_for_bit(
+    url: str, postgresql: str, tmp_path: Path
+) -> None:
+    first, second = tmp_path / "first.mango", tmp_path / "second.mango"
+    study = Study(Described(), budget=60, optimizer="cma", batch=8, ordered=False, weight=0.5, storage=url)
+    study.interleave(BOX.sample(2, np.random.default_rng(0)), 3)
+    for number in range(3):
+        grown(study, number)
+    assert mango("export", url, "--out", first).exit_code == 0, "while somebody owns it"
+    assert mango("import", first, "--storage", postgresql, "--name", "there").exit_code == 0
+    assert mango("verify", postgresql, "--json").stdout == '{"same": true, "differences": {"there": null}}\n'
+    there = Study.resume(Described(), storage=postgresql, name="there")
+    known = Request("tell-2", "1" * 64)
+    assert there.take_in([], request=known) == study.take_in([], request=known), "a request repeated over there"
+    for number in range(3, 6):
+        grown(study, number)
+        grown(there, number)
+    assert mango("export", postgresql, "--out", second).exit_code == 0
+    back = f"sqlite:///{tmp_path}/back.db"
+    assert mango("import", second, "--storage", back).exit_code == 0
+    with Study.resume(Described(), storage=back, name="there") as again:
+        for number in range(6, 9):
+            for each in (study, there, again):
+                grown(each, number)
+        same = [
+            (content(s), [r.values for r in s.references()], s.recommend().tobytes()) for s in (study, there, again)
+        ]
+        assert same[0] == same[1] == same[2]
+        assert len(same[0][0]) == 36
+        assert [response.response.tolist() for response in again.store.responses(range(36))] == [
+            response.response.tolist() for response in study.store.responses(range(36))
+        ]
+    for each in (study, there):
+        each.close()
+    for place in (url, postgresql, back):
+        ran = mango("verify", place)
+        assert (ran.exit_code, "repeated exactly" in ran.stdout) == (0, True)
+
+
+def test_verify_names_what_differs_in_a_database(postgresql: str) -> None:
+    with Study(BOX, budget=8, batch=4, storage=postgresql) as study:
+        study.tell([answer(trial) for trial in study.ask(4)])
+    engine = sa.create_engine(postgresql)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE trials SET value = 123 WHERE number = 3")
+    engine.dispose()
+    ran = mango("verify", postgresql)
+    assert (ran.exit_code, "trial 3: the table of trials has value 123.0" in ran.stdout) == (1, True)
