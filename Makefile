@@ -51,6 +51,7 @@ bench: $(BENCH)/.ready  ## measure everything beside its peers (ARGS=--smoke for
 	$(BENCH)/bin/python -m experiments.benchmarks.bbob $(ARGS)
 	$(BENCH)/bin/python -m experiments.benchmarks.protes $(ARGS)
 	$(BENCH)/bin/python -m experiments.benchmarks.ray $(ARGS)
+	$(BENCH)/bin/python -m experiments.benchmarks.service $(ARGS)
 	$(BENCH)/bin/python -m experiments.benchmarks.spiking $(ARGS)
 
 train: $(READY)  ## train the networks of the zoo anew, from CIFAR-10: make train DATA=folder
