@@ -20,19 +20,19 @@ COLUMNS = {  # of the figures of a row
 
 
 def rows(found: Sequence[Mapping[str, Any]]) -> str:
-    """Asks and tells: medians and 99th percentiles in milliseconds, of one study a row."""
+    """Asks and tells: 10th percentile, median and 99th percentile in milliseconds, of one study a row."""
     columns = {title: key for title, key in COLUMNS.items() if any(key in row for row in found)}
     more = {"CPU per round": "cpu_per_round", "memory, MiB": "mib"}
     more = {title: key for title, key in more.items() if any(key in row for row in found)}
     lines = [
         [
             _named(row),
-            *(f"{row[key]['median']:.1f} ({row[key]['p99']:.1f})" if key in row else "" for key in columns.values()),
+            *(" / ".join(f"{ms:.1f}" for ms in row[key].values()) if key in row else "" for key in columns.values()),
             *(f"{row[key]:.1f}" if key in row else "" for key in more.values()),
         ]
         for row in found
     ]
-    return _table(["ms: median (p99)", *columns, *more], lines)
+    return _table(["ms: p10 / median / p99", *columns, *more], lines)
 
 
 def peers(found: Mapping[str, Mapping[str, Any]]) -> str:
