@@ -26,7 +26,7 @@ from mango.trial import Reference, Result, Trial, TrialRecord
 ENDED = ("finished", "exhausted")
 FRESH = 1.0  # seconds for which the state that was last heard is taken as it is
 SOON, LATE = 0.05, 2.0  # seconds from one empty ask to the next, doubled from one to the other
-PAGE = 1000  # trials in one answer
+PAGE, NUMBERS = 1000, 2**20  # trials, and numbers of their codes, in one answer
 BRIEFLY = 3.0  # seconds for which giving back is tried
 
 
@@ -317,13 +317,11 @@ class Client:
     def trials(self) -> list[TrialRecord]:
         """Every trial asked so far, by number."""
         found: list[TrialRecord] = []
-        after: int | None = -1
-        while after is not None:
-            page = self._calls.json(
-                "GET", _path(self.name, "trials"), query={"after": after, "limit": PAGE, "codes": True}
-            )
+        wanted: dict[str, Any] = {"limit": max(1, min(PAGE, NUMBERS // self.space.dim)), "codes": True, "after": -1}
+        while wanted["after"] is not None:
+            page = self._calls.json("GET", _path(self.name, "trials"), query=wanted)
             found += [self._record(row) for row in page["trials"]]
-            after = page["next"]
+            wanted["after"] = page["next"]
         return found
 
     def record(self, number: int) -> TrialRecord:

@@ -123,6 +123,21 @@ def test_a_space_whose_axes_differ_needs_a_generator(url):
         Client.create(url, "mixed", space=SearchSpace.box(2, [-1, 0], [1, 1]), budget=5)
 
 
+def test_trials_come_in_pages_that_are_not_too_large(url, name, monkeypatch):
+    monkeypatch.setattr("mango.service.client.NUMBERS", 12)
+    with Client.create(url, name, space=SearchSpace.box(3), budget=30, optimizer="random") as client:
+        client.ask(30)
+        limits, content = [], client._calls.content
+
+        def noting(*words, query=None, **more):
+            limits.append((query or {}).get("limit"))
+            return content(*words, query=query, **more)
+
+        monkeypatch.setattr(client._calls, "content", noting)
+        assert [record.number for record in client.trials()] == list(range(30))
+        assert limits == [4] * 8
+
+
 def test_what_can_be_told_besides_values(url, name):
     codes = [[0.0] * 3, [0.5] * 3]
     references = {"every": 2, "codes": codes}
