@@ -25,7 +25,7 @@ import sqlalchemy as sa
 from mango.errors import StorageError, StudyLocked
 from mango.storage.engine import explained, make_engine, name_of
 
-OWNER_SECONDS = 6.0  # a claim that is not renewed for so long may be taken over
+OWNER_SECONDS = 5.0  # a claim that is not renewed for so long may be taken over; then the log is read
 RENEWALS = 3  # in that time
 LONGEST_NAME = 150  # bytes of a lock's file name that a study's name may take; file systems end at 255
 
