@@ -158,3 +158,24 @@ def test_no_operation_forgets_the_token(case):
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 def test_every_answer_fits_the_document_in_many_cases(case):
     case.call_and_validate(excluded_checks=LEAVE_OUT)
+
+
+@pytest.mark.slow
+def test_requests_one_after_another_fit_the_document():
+    """What one answer names, the next request uses: studies that were made, trials that were handed out."""
+
+    class Steps(WIDE.exclude(path_regex=EVENTS).as_state_machine()):
+        def validate_response(self, response, case, additional_checks=None, **named):
+            case.validate_response(
+                response,
+                additional_checks=additional_checks,
+                excluded_checks=LEAVE_OUT,
+                transport_kwargs=named or None,
+                recorder=self.recorder,
+            )
+
+    Steps.run(
+        settings=settings(
+            max_examples=20, stateful_step_count=15, deadline=None, suppress_health_check=list(HealthCheck)
+        )
+    )
