@@ -83,7 +83,13 @@ def led(schema):
         changed = dict(body)
         if path.endswith("/enqueue") and good_codes(body.get("codes")):
             changed["codes"] = [[0.0, 0.5]]
-        if path.endswith("/render") and good_codes(body.get("codes")) and isinstance(body.get("generator"), str):
+        generator = body.get("generator")
+        if (
+            path.endswith("/render")
+            and good_codes(body.get("codes"))
+            and isinstance(generator, str)
+            and len(generator) < 9
+        ):
             changed |= {"generator": "pixels", "codes": [[0.5] * 3072]}
         if path == "/v1/studies" and set(body) == {"name", "budget"}:
             changed |= {"space": {"kind": "box", "dim": 2}, "optimizer": "random"}
@@ -97,7 +103,7 @@ def led(schema):
 def good_codes(codes):
     rows = codes if isinstance(codes, list) else [None]
     numbers = [row if isinstance(row, list) and row else [None] for row in rows]
-    return bool(rows) and all(type(n) in (int, float) for row in numbers for n in row)
+    return 0 < len(rows) < 9 and all(type(n) in (int, float) for row in numbers for n in row)
 
 
 def good_trial(trial):
@@ -155,7 +161,7 @@ def test_no_operation_forgets_the_token(case):
 
 @pytest.mark.slow
 @(WIDE.exclude(path_regex=EVENTS).parametrize())
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
 def test_every_answer_fits_the_document_in_many_cases(case):
     case.call_and_validate(excluded_checks=LEAVE_OUT)
 
