@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,16 @@ from tests.service.serving import PATIENCE, process
 from tests.service.wire import Wire, client_of
 
 WRITE, READ, LISTED = "write-token-0123456789", "read-token-0123456789", "listed-token-0123456789"
+
+
+@pytest.fixture(autouse=True)
+def log_as_before() -> Iterator[None]:
+    """The command sends the log of its whole process to one stream."""
+    handlers, level = logging.root.handlers[:], logging.root.level
+    yield
+    logging.captureWarnings(False)
+    logging.root.handlers[:] = handlers
+    logging.root.setLevel(level)
 
 
 def mango(*words: object, **environment: str) -> Any:
