@@ -17,9 +17,10 @@ from mango.service.hub import Hub
 STUDY = {"name": "a", "space": {"kind": "box", "dim": 2}, "optimizer": "random", "budget": 30}
 
 
-@pytest.fixture
-def client(tmp_path):
-    with TestClient(create_app(Hub(f"sqlite:///{tmp_path}/mango.db")), base_url="http://localhost") as client:
+@pytest.fixture(scope="module")
+def client(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("errors")
+    with TestClient(create_app(Hub(f"sqlite:///{folder}/mango.db")), base_url="http://localhost") as client:
         assert client.post("/v1/studies", json=STUDY).status_code == 201
         yield client
 
