@@ -115,7 +115,10 @@ def convergence_png(findings: Findings, *, dark: bool = False, narrow: bool = Fa
     if findings.responded:
         best = findings.best_so_far
         axes.step(at, best, where="post", color=palette.found, linewidth=2.2, zorder=4)
-        levels.append((float(best[-1]), "best found", palette.found))
+        levels.append((float(best[-1]), "highest trial" if findings.noisy else "best found", palette.found))
+    if findings.confirmed is not None:
+        axes.axhline(findings.confirmed.value, color=palette.found, linewidth=1.3, dashes=(4, 2), zorder=3)
+        levels.append((findings.confirmed.value, "confirmed", palette.found))
     maximum, p999 = findings.nature.maximum, findings.nature.p999
     known = [*values[measured], *(() if maximum is None else (maximum,))]
     if maximum is not None and p999 is not None and maximum - p999 < 0.02 * (max(known) - min(known)):

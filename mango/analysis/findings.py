@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mango.errors import InputError
+from mango.trial import Confirmed
 
 Floats = NDArray[np.float64]
 Pixels = NDArray[np.uint8]  # (height, width, 3)
@@ -89,12 +90,15 @@ class Findings:
         quantity: what a value is, such as ``"spikes per step"``.
         repeats: presentations of each trial.
         values: ``(n,)`` responses in the order of the trials; NaN where a trial was lost or failed.
-        found: the best distinct stimuli found, best first; empty where no response was found.
+        found: the best distinct stimuli found, best first; empty where no response was found. A confirmed one leads,
+            whatever luckier trials gave.
         steps: the trial numbers at which the best so far improved, first to last.
         stimuli: what was best from each of these on; as many as ``steps``.
         nature: what it is compared with.
         weight: of the penalty outside the natural band, in what the best is best by.
         plausibility: how natural the trials are; None without a log prior or where no response was found.
+        noisy: whether codes were shown more than once, so that the highest trial owes some of its value to luck.
+        confirmed: the final choice by fresh presentations; None where none was made.
     """
 
     unit: str
@@ -107,6 +111,8 @@ class Findings:
     repeats: int = 1
     weight: float = 0.0
     plausibility: Plausibility | None = None
+    noisy: bool = False
+    confirmed: Confirmed | None = None
 
     @property
     def best_so_far(self) -> Floats:
@@ -163,6 +169,23 @@ def number(value: float | None) -> str:
     size = abs(value)
     form = ",.0f" if 1e4 <= size < 1e15 else ".4g" if size >= 10 else ".3f" if size >= 0.1 else ".3g"
     return f"{value:{form}}".replace("-", "\N{MINUS SIGN}")
+
+
+def with_error(value: float | None, error: float | None) -> str:
+    """A mean and its standard error for people; the mean alone where there is none."""
+    more = "" if error is None or math.isnan(error) else f" \N{PLUS-MINUS SIGN} {number(error)}"
+    return f"{number(value)}{more}"
+
+
+def best_of(found: Mapping[str, Any]) -> float | None:
+    """The value of the best: of the confirmed one where there is one, else of the highest trial.
+
+    Args:
+        found: of one search, as ``result.json`` says it.
+    """
+    confirmed: float | None = found.get("confirmed_value")
+    best: float | None = found.get("best_value")
+    return best if confirmed is None else confirmed
 
 
 def naturalness_lines(result: Mapping[str, Any]) -> list[tuple[str, str, str]]:

@@ -145,7 +145,7 @@ def _front(axes: Axes, palette: Palette, findings: Findings, plausibility: Plaus
     line: dict[str, Any] = {"color": palette.found, "drawstyle": "steps-pre", "linewidth": 1.8}
     axes.plot([0, *x], [y[0], *y], zorder=4, label="Pareto front: no trial beats it in both", **line)
     axes.scatter(x, y, s=16, color=palette.found, linewidths=0, zorder=5)
-    best = float(naturalness(plausibility.percentiles[plausibility.best])), float(findings.values[plausibility.best])
+    best = float(naturalness(plausibility.percentiles[plausibility.best])), findings.found[0].value
     ring: dict[str, Any] = {"facecolors": "none", "edgecolors": palette.ink, "linewidths": 1.4}
     axes.scatter(*best, s=90, zorder=6, label="best stimulus found", **ring)
     low, high = axes.get_ylim()

@@ -14,7 +14,7 @@ from PIL import Image
 
 from mango.analysis.evolution import evolution_gif
 from mango.analysis.figures import convergence_png
-from mango.analysis.findings import Findings, Shown, naturalness_lines, number, picture
+from mango.analysis.findings import Findings, Shown, naturalness_lines, number, picture, with_error
 from mango.analysis.pareto import naturalness_png
 
 LISTED = 10  # trials in the table
@@ -101,11 +101,18 @@ def verdict(findings: Findings) -> str:
     count = findings.effort
     if not findings.responded:
         return f"No response was found in {count}: no value ever differed, so there is no winner."
-    best, maximum = findings.found[0].value, findings.nature.maximum
-    found = f"The best stimulus found in {count} gives {number(best)}"
+    best, maximum, confirmed = findings.found[0].value, findings.nature.maximum, findings.confirmed
+    found, caution = f"The best stimulus found in {count} gives {number(best)}", ""
+    if confirmed is not None:
+        mean = with_error(best, confirmed.error)
+        found = f"The stimulus chosen after {count} gives {mean} over {confirmed.presentations:,} fresh presentations"
+    elif findings.noisy:
+        found = f"The highest of {count} gave {number(best)}"
+        caution = "; some of that is luck, for no fresh presentations confirm it"
     if maximum is None:
-        return f"{found}."
+        return f"{found}{caution}."
     over = f", the largest over {findings.nature.source}" if findings.nature.source else ""
+    over += caution
     if best > maximum:
         times = f" {best / maximum:.2f} times" if maximum > 0 else " more than"
         return f"{found},{times} the natural maximum of {number(maximum)}{over}."
@@ -116,7 +123,13 @@ def verdict(findings: Findings) -> str:
 def _tiles(findings: Findings, result: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     """Name, number and remark of the figures at the top of the page."""
     nature = findings.nature
-    tiles = [("best value", number(result.get("best_value")), _ties(result.get("ties")))] if findings.responded else []
+    tiles, confirmed = [], findings.confirmed
+    if confirmed is not None:
+        remark = f"mean of {confirmed.presentations:,} fresh presentations, and its standard error"
+        tiles.append(("confirmed", with_error(confirmed.value, confirmed.error), remark))
+    if findings.responded:
+        name = "highest trial" if findings.noisy else "best value"
+        tiles.append((name, number(result.get("best_value")), _ties(result.get("ties"))))
     if nature.maximum is not None:
         tiles.append(("natural maximum", number(nature.maximum), nature.source))
     if nature.p999 is not None:

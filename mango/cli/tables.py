@@ -10,7 +10,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from mango.analysis.findings import naturalness_lines, number
+from mango.analysis.findings import best_of, naturalness_lines, number, with_error
 from mango.errors import WeightsError
 
 SPIKING = "snn-cifar10"
@@ -117,7 +117,7 @@ def _recommended(found: Mapping[str, Any]) -> list[tuple[str, str]]:
     trial, error = found.get("recommended_trial"), found.get("confirmed_error")
     where = "never shown itself" if trial is None else f"trial {trial}"
     if found.get("confirmed_value") is not None:
-        mean = number(found["confirmed_value"]) + ("" if error is None else f" \N{PLUS-MINUS SIGN} {number(error)}")
+        mean = with_error(found["confirmed_value"], error)
         return [("recommended", f"{mean}  ({where}; mean of {found['confirmed_presentations']:,} fresh presentations)")]
     differs = "recommended_code" in found and found["recommended_code"] != found["best_code"]
     return [("recommended", f"{where}  (not confirmed by fresh presentations)")] if differs else []
@@ -130,7 +130,7 @@ def _print_several(console: Console, found: Mapping[str, Any], folder: Path) -> 
         table.add_column(name, justify="right")
     for place, one in found["searches"].items():
         ended = one.get("finished", True)
-        best = "no response" if ended and one["best_value"] is None else number(one.get("best_value"))
+        best = "no response" if ended and one["best_value"] is None else number(best_of(one))
         count = f"{one['evaluations']:,}" if ended else f"{one['evaluations']:,} of {one['budget']:,}"
         table.add_row(place, best, number(one.get("natural_maximum")), count)
     console.print(table)

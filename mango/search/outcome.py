@@ -22,7 +22,7 @@ from mango.search.folder import CONFIG, RESULT, RunFolder
 from mango.search.plausibility import judge, told
 from mango.search.settings import Settings
 from mango.study import Study
-from mango.trial import TrialRecord, TrialState
+from mango.trial import Confirmed, TrialRecord, TrialState
 
 PACKAGES = ("mango-neuro", "numpy", "torch", "snntorch", "ray", "numba", "cma", "nevergrad", "sqlalchemy", "matplotlib")
 
@@ -61,17 +61,21 @@ def find(
     heard = np.where(np.isnan(values), np.nan, study.objective(records))
     steps = _steps(heard, keys) if responded else []
     natural = study.configuration.natural
+    confirmed = study.confirmed() if responded else None
+    best = None if not responded else steps[-1] if confirmed is None else confirmed.number
     return Findings(
         unit=str(getattr(target, "name", settings.target)),
         values=values,
-        found=_best(records, heard, keys, generator) if responded else [],
+        found=_found(records, heard, keys, generator, confirmed) if responded else [],
         steps=steps,
         stimuli=list(generator.decode(np.stack([records[i].code for i in steps]))) if steps else [],
         nature=nature,
         quantity=str(getattr(target, "quantity", "response")),
         repeats=settings.repeats,
         weight=settings.weight,
-        plausibility=judge(records, values, steps[-1], generator, natural, nature) if responded else None,
+        plausibility=None if best is None else judge(records, values, best, generator, natural, nature),
+        noisy=study.configuration.noisy,
+        confirmed=confirmed,
     )
 
 
@@ -151,6 +155,19 @@ def _steps(heard: Floats, keys: Floats) -> list[int]:
         if not steps or ranking(heard[[steps[-1], i]], keys[[steps[-1], i]])[0] == 1:
             steps.append(i)
     return steps
+
+
+def _found(
+    records: Sequence[TrialRecord], heard: Floats, keys: Floats, generator: Any, confirmed: Confirmed | None
+) -> list[Shown]:
+    """The best stimuli, each once; a confirmed one comes first, with its fresh mean."""
+    best = _best(records, heard, keys, generator)
+    if confirmed is None:
+        return best
+    stimulus = generator.decode(confirmed.code[None])[0]
+    caption = f"trial {confirmed.number}, mean of {confirmed.presentations:,} fresh presentations"
+    first = Shown(stimulus, confirmed.value, caption, _details(records[confirmed.number]))
+    return [first, *(shown for shown in best if not np.array_equal(shown.stimulus, stimulus))][:LISTED]
 
 
 def _best(records: Sequence[TrialRecord], heard: Floats, keys: Floats, generator: Any) -> list[Shown]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from mango.analysis.figures import Row, summary_png
-from mango.analysis.findings import Findings
+from mango.analysis.findings import Findings, best_of
 from mango.analysis.report import Link, summary_html
 from mango.search.folder import RESULT, SUMMARY, RunFolder
 from mango.search.settings import Settings
@@ -44,7 +44,7 @@ def summarise(
         Link(
             findings.unit,
             settings.seed,
-            results[place]["best_value"],
+            best_of(results[place]),
             results[place]["natural_maximum"],
             results[place]["percentile"],
             results[place]["naturalness"],

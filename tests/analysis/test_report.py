@@ -8,6 +8,7 @@ from mango.analysis.evolution import evolution_gif
 from mango.analysis.figures import Row, summary_png
 from mango.analysis.findings import Findings, Nature, Shown
 from mango.analysis.report import Link, report_html, summary_html, verdict
+from mango.trial import Confirmed
 from tests.analysis.examples import SILENT, example, opened
 
 
@@ -72,6 +73,22 @@ def test_the_page_says_what_a_weighted_search_was_for():
 def test_the_verdict_says_how_it_stands_beside_nature(maximum, words):
     findings = Findings("u", np.array([0.1, 0.997]), [Shown(np.zeros(3), 0.997)], nature=Nature(maximum=maximum))
     assert words in verdict(findings)
+
+
+def test_under_noise_luck_is_not_told_as_the_best():
+    findings = example()
+    lucky = findings.found[0].value
+    unsure = replace(findings, noisy=True, repeats=2)
+    assert verdict(unsure).startswith(f"The highest of 60 trials of 2 presentations gave {lucky:.3f}, ")
+    assert verdict(unsure).endswith("; some of that is luck, for no fresh presentations confirm it.")
+    confirmed = Confirmed(7, np.zeros(3), 0.42, 0.03, 25)
+    first = replace(findings.found[1], value=0.42)
+    sure = replace(unsure, found=[first, *findings.found], confirmed=confirmed)
+    assert "gives 0.420 \N{PLUS-MINUS SIGN} 0.03 over 25 fresh presentations, less than" in verdict(sure)
+    page = report_html(sure, result={"best_value": lucky}, settings={}, command="mango search")
+    assert "<dt>highest trial</dt>" in page
+    assert "0.420 \N{PLUS-MINUS SIGN} 0.03</dd>" in page
+    assert "<dt>best value</dt>" not in page
 
 
 def test_the_page_of_several_searches_links_to_each():

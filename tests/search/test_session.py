@@ -10,7 +10,7 @@ from PIL import Image
 from pyarrow import parquet
 from typer.testing import CliRunner
 
-from mango.analysis.findings import picture
+from mango.analysis.findings import best_of, picture
 from mango.analysis.stimulus_statistics import rms_contrast
 from mango.cli.app import app
 from mango.errors import InputError, MangoError, OptionError, StorageError, StudyExists, TargetError, UnknownName
@@ -86,6 +86,8 @@ def test_under_noise_the_confirmed_value_stands_beside_the_luckiest_trial(tmp_pa
     fresh = [row["value"] for row in rows if row["origin"] == "confirm" and row["code"] == result["recommended_code"]]
     assert result["confirmed_value"] == pytest.approx(np.mean(fresh[-result["confirmed_presentations"] :]))
     assert 0 < result["confirmed_error"] < 0.05
+    assert "over " + str(result["confirmed_presentations"]) + " fresh presentations" in result["verdict"]
+    assert best_of(result) == result["confirmed_value"] < result["best_value"]
     assert rows[result["recommended_trial"]]["code"] == result["recommended_code"]
     assert result["best_value"] == max(row["value"] for row in rows)
     stands = CliRunner().invoke(app, ["show", str(tmp_path / "run")]).stdout
