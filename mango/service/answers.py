@@ -31,6 +31,21 @@ class TrialAnswer(BaseModel):
     code: list[float] | None = None
 
 
+class ConfirmedAnswer(BaseModel):
+    """The final choice by fresh presentations of a study with ``confirm``, see `mango.trial.Confirmed`.
+
+    Attributes:
+        number: of the first trial that showed it, which is then the recommended one too.
+        value: mean over the presentations of the last round, and its standard error.
+        presentations: that it is the mean of.
+    """
+
+    number: int
+    value: float
+    error: Number
+    presentations: int
+
+
 class Counts(BaseModel):
     """Trials by state; answers that came late; values and reference showings so far."""
 
@@ -46,7 +61,12 @@ class Counts(BaseModel):
 
 
 class StudyAnswer(BaseModel):
-    """One study."""
+    """One study.
+
+    Attributes:
+        noisy: stimuli are shown more than once, so that some of the highest trial's value is luck.
+        confirmed: null before the final choice is made, and in a study without one.
+    """
 
     name: str
     state: State
@@ -57,6 +77,9 @@ class StudyAnswer(BaseModel):
     budget: int
     batch: int
     repeats: int
+    leaders: float
+    confirm: int
+    noisy: bool
     ordered: bool
     lease: Number
     image: dict[str, Any] | None
@@ -67,6 +90,7 @@ class StudyAnswer(BaseModel):
     counts: Counts
     best: TrialAnswer | None
     recommended: TrialAnswer | None
+    confirmed: ConfirmedAnswer | None
     last_sequence: int
 
 
@@ -92,7 +116,11 @@ class ListedBest(BaseModel):
 
 
 class Listed(BaseModel):
-    """A study in the list; ``improvements``: the last trials that beat all before them, and their values."""
+    """A study in the list; ``improvements``: the last trials that beat all before them, and their values.
+
+    Attributes:
+        noisy: as of `StudyAnswer`.
+    """
 
     name: str
     state: State
@@ -101,6 +129,7 @@ class Listed(BaseModel):
     optimizer: str
     budget: int
     repeats: int
+    noisy: bool
     natural_maximum: Number
     image: dict[str, Any] | None
     stimulus_shape: list[int] | None
@@ -177,10 +206,11 @@ class EnqueueAnswer(BaseModel):
 
 
 class BestAnswer(BaseModel):
-    """The best trials, the best first, and the one whose code is recommended."""
+    """The best trials, the best first, the one whose code is recommended, and the final choice."""
 
     trials: list[TrialAnswer]
     recommended: TrialAnswer | None
+    confirmed: ConfirmedAnswer | None
 
 
 class TrialsAnswer(BaseModel):

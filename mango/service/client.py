@@ -21,7 +21,7 @@ from mango.exchange import Block, Receipt
 from mango.service import wire
 from mango.service.calls import RETRY_FOR, TIMEOUT, Calls, Notice, silent
 from mango.space import SearchSpace
-from mango.trial import Reference, Result, Trial, TrialRecord
+from mango.trial import Confirmed, Reference, Result, Trial, TrialRecord
 
 ENDED = ("finished", "exhausted")
 FRESH = 1.0  # seconds for which the state that was last heard is taken as it is
@@ -119,8 +119,8 @@ class Client:
             InputError: an argument that cannot be used.
             ServiceError: as the class; where it says that the study may have been made, look before making it again.
         """
-        source = {"generator": generator, "space": None if space is None else wire.described(space)}
-        body = {"name": study, "budget": budget, **source, **settings}
+        described = None if space is None else wire.described(space)
+        body = {"name": study, "budget": budget, "generator": generator, "space": described, **settings}
         with closing(Calls(url, token)) as calls:
             calls.json("POST", "/v1/studies", body, repeatable=False)
         return cls(url, study, token=token)
@@ -157,12 +157,11 @@ class Client:
         with self._lock:
             self._unanswered[key] = wanted
         told = self._asked(key, wanted)
-        rows = told["trials"]
         with self._lock:
-            self._empty = 0 if rows else self._empty + 1
+            self._empty = 0 if told["trials"] else self._empty + 1
         self._hear(told["state"])
         references = [Reference(r["presentation"], r["image"], r["after"], r["asked_at"]) for r in told["references"]]
-        return Block([wire.trial_of(row, dtype, self.seed) for row in rows], references, told["sequence"])
+        return Block([wire.trial_of(row, dtype, self.seed) for row in told["trials"]], references, told["sequence"])
 
     def tell(self, results: Sequence[Result]) -> None:
         """Answers to trials, failed ones too, in any order; accepted whole or refused whole.
@@ -267,15 +266,15 @@ class Client:
 
     def pause(self) -> None:
         """Nothing is handed out, to anybody, until `unpause`; answers are taken."""
-        self._set_state("pause")
+        self._summary("POST", "pause")
 
     def unpause(self) -> None:
         """Trials are handed out again."""
-        self._set_state("resume")
+        self._summary("POST", "resume")
 
     def finish(self) -> None:
         """Ends the study for everybody; answers to what is out are still taken."""
-        self._set_state("finish")
+        self._summary("POST", "finish")
 
     # -- what came of it -------------------------------------------------------------------------------------------
 
@@ -306,13 +305,18 @@ class Client:
 
     def best(self) -> TrialRecord | None:
         """The trial of the highest objective; None before any was measured."""
-        found = self._calls.json("GET", _path(self.name, "best"))["trials"]
+        found = self._leading()["trials"]
         return self._record(found[0]) if found else None
 
     def recommended(self) -> TrialRecord | None:
         """The first trial of the code to go on with; None before any was measured, or where it was never asked."""
-        found = self._calls.json("GET", _path(self.name, "best"))["recommended"]
+        found = self._leading()["recommended"]
         return None if found is None else self._record(found)
+
+    def confirmed(self) -> Confirmed | None:
+        """The final choice with its mean over fresh presentations; None before it is made, and where confirm is 0."""
+        found = self._leading()
+        return found["confirmed"] and wire.confirmed_of(found["confirmed"], found["recommended"], self.space.dtype)
 
     def trials(self) -> list[TrialRecord]:
         """Every trial asked so far, by number."""
@@ -372,16 +376,11 @@ class Client:
 
     def _let_go(self, attempts: Mapping[int, int]) -> None:
         with self._lock:
-            for number, attempt in attempts.items():
-                if self._held.get(number) == attempt:
-                    del self._held[number]
+            for number, _ in attempts.items() & self._held.items():
+                del self._held[number]
 
-    def _set_state(self, verb: str) -> None:
-        summary = self._calls.json("POST", _path(self.name, verb))
-        self._hear(summary["state"], summary["counts"])
-
-    def _summary(self) -> None:
-        summary = self._calls.json("GET", _path(self.name))
+    def _summary(self, method: str = "GET", *parts: str) -> None:
+        summary = self._calls.json(method, _path(self.name, *parts))
         self._hear(summary["state"], summary["counts"])
 
     def _hear(self, state: str | None, counts: Mapping[str, int] | None = None) -> None:
@@ -389,6 +388,9 @@ class Client:
             self._counts = dict(counts)
         if state is not None:
             self._state, self._heard_at = state, time.monotonic()
+
+    def _leading(self) -> dict[str, Any]:
+        return self._calls.json("GET", _path(self.name, "best"))
 
     def _record(self, row: Mapping[str, Any]) -> TrialRecord:
         return wire.record_of(row, self.space.dtype, self.repeats)

@@ -167,7 +167,7 @@ class Hosted:
     def summary(self) -> views.Json:
         """The study as JSON."""
         study, configuration = self.study, self.study.configuration
-        confirmed = self.recommended()
+        recommended = self.recommended()
         return {
             "name": self.name,
             "state": "deleted" if self.deleted else study.state,
@@ -178,6 +178,9 @@ class Hosted:
             "budget": configuration.budget,
             "batch": configuration.batch,
             "repeats": configuration.repeats,
+            "leaders": configuration.leaders,
+            "confirm": configuration.confirm,
+            "noisy": configuration.noisy,
             "ordered": configuration.ordered,
             "lease": self.settings.get("lease"),
             "image": self.settings.get("image"),
@@ -187,7 +190,8 @@ class Hosted:
             "stimulus_shape": None if self.shape is None else list(self.shape),
             "counts": self.counted(),
             "best": None if self.best is None else self.trial(self.best),
-            "recommended": None if confirmed is None else self.trial(confirmed, code=True),
+            "recommended": None if recommended is None else self.trial(recommended, code=True),
+            "confirmed": views.confirmed(study.confirmed()),
             "last_sequence": study.sequence,
         }
 
@@ -195,6 +199,8 @@ class Hosted:
         """The first measured trial of the code that the study recommends; None before any was measured."""
         if self.best is None:
             return None
+        if (confirmed := self.study.confirmed()) is not None:
+            return self.study.record(confirmed.number)
         code = self.study.recommend()
         if np.array_equal(code, self.best.code):
             return self.best

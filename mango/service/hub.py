@@ -211,6 +211,7 @@ class Hub:
             "optimizer": reader.config["optimizer"],
             "budget": budget,
             "repeats": repeats,
+            "noisy": repeats > 1 or any(reader.config.get(name) for name in ("leaders", "confirm")),
             "natural_maximum": kept.get("natural_maximum"),
             "image": kept.get("image"),
             "stimulus_shape": shape,

@@ -45,11 +45,15 @@ def kept_of_kind(kind: str) -> dict[str, Any]:
 
 @router.get("/studies/{name}/best", response_model=answers.BestAnswer)
 def best(hosted: TheStudy, n: Annotated[int, Query(ge=1, le=1000)] = 1) -> Response:
-    """The best trials, the best first, and the recommended one."""
+    """The best trials, the best first, the recommended one, and the final choice once it is made."""
     check_codes(min(n, hosted.study.asked), hosted.study.configuration.space.dim)
     recommended = hosted.recommended()
-    found = [hosted.trial(record, code=True) for record in hosted.leading(n)]
-    return packed({"trials": found, "recommended": recommended and hosted.trial(recommended, code=True)})
+    said = {
+        "trials": [hosted.trial(record, code=True) for record in hosted.leading(n)],
+        "recommended": recommended and hosted.trial(recommended, code=True),
+        "confirmed": views.confirmed(hosted.study.confirmed()),
+    }
+    return packed(said)
 
 
 @router.get("/studies/{name}/trials", response_model=answers.TrialsAnswer)

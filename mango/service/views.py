@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from mango.service.images import is_image
 from mango.space import SearchSpace
-from mango.trial import Reference, TrialRecord, TrialState
+from mango.trial import Confirmed, Reference, TrialRecord, TrialState
 
 Json = dict[str, Any]
 
@@ -58,6 +58,14 @@ def trial(record: TrialRecord, name: str, shape: tuple[int, ...] | None, until: 
         "stimulus_url": stimulus_url(name, shape, f"trials/{record.number}"),
     }
     return said | {"code": record.code.tolist()} if code else said
+
+
+def confirmed(found: Confirmed | None) -> Json | None:
+    """The final choice; its code is that of its trial."""
+    if found is None:
+        return None
+    value, error = null(found.value), null(found.error)
+    return {"number": found.number, "value": value, "error": error, "presentations": found.presentations}
 
 
 def reference(showing: Reference, name: str, shape: tuple[int, ...] | None) -> Json:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from mango.errors import InputError
 from mango.space import SearchSpace
-from mango.trial import Result, Trial, TrialRecord, TrialState, trial_seed
+from mango.trial import Confirmed, Result, Trial, TrialRecord, TrialState, trial_seed
 
 LONGEST_REASON = 10_000  # characters that the service takes
 
@@ -35,6 +35,12 @@ def record_of(row: Mapping[str, Any], dtype: np.dtype[Any], repeats: int) -> Tri
         values=tuple(_number(value) for value in row["values"]),
         **same | numbers,
     )
+
+
+def confirmed_of(row: Mapping[str, Any], recommended: Mapping[str, Any], dtype: np.dtype[Any]) -> Confirmed:
+    """The final choice, whose trial is then the recommended one."""
+    code, error = np.array(recommended["code"], dtype), _number(row["error"])
+    return Confirmed(row["number"], code, float(row["value"]), error, row["presentations"])
 
 
 def told(result: Result, response: NDArray[Any] | None) -> dict[str, Any]:

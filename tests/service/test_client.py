@@ -89,6 +89,22 @@ def test_a_run_elsewhere_is_the_run_here_trial_by_trial(url, name, optimizer):
         assert client.ask(3) == []
 
 
+def test_the_final_choice_elsewhere_is_the_one_here(url, name):
+    settings = {"budget": 80, "optimizer": "random", "seed": 7, "batch": 8, "leaders": 0.2, "confirm": 30}
+    generator = make_generator(GENERATOR)
+    here = Study(generator, **settings)
+    run(here, LocalEvaluator(generator, Noisy()))
+    with Client.create(url, name, generator=GENERATOR, ordered=True, **settings) as client:
+        assert client.confirmed() is None
+        run(client, LocalEvaluator(generator, Noisy()))
+        assert content(client) == content(here)
+        there, chosen = client.confirmed(), here.confirmed()
+        assert (there.number, there.presentations) == (chosen.number, chosen.presentations)
+        assert (there.value, there.error) == (chosen.value, chosen.error)
+        assert np.array_equal(there.code, chosen.code)
+        assert client.recommended().number == chosen.number
+
+
 def test_trials_are_those_of_a_study(study):
     trials = study.ask(4)
     assert [trial.code.dtype for trial in trials] == [np.float64] * 4

@@ -94,3 +94,35 @@ def test_an_answer_bounds_its_codes(client):
     for path in ("trials?codes=true", "best?n=100"):
         assert "ask for 64 at a time" in client.get(f"/v1/studies/a/{path}").json()["error"]["message"]
     assert len(client.get("/v1/studies/a/trials").json()["trials"]) == 80
+
+
+def test_under_noise_the_final_choice_is_told_beside_the_luckiest_trial(client):
+    """Each showing of a code has another value, so that the highest is luck."""
+    noise, fresh = np.random.default_rng(0), []
+    study = {"space": {"kind": "box", "dim": 3}, "budget": 60, "confirm": 40, "optimizer": "random"}
+    new = client.post("/v1/studies", json={"name": "a", **study}).json()
+    assert (new["noisy"], new["leaders"], new["confirm"], new["confirmed"]) == (True, 0.0, 40, None)
+    while trials := client.post("/v1/studies/a/ask", json={"n": 10}).json()["trials"]:
+        for path in ("", "/best"):
+            assert client.get(f"/v1/studies/a{path}").json()["confirmed"] is None
+        values = [t["code"][0] + noise.normal() for t in trials]
+        fresh += [(t["code"], v) for t, v in zip(trials, values, strict=True) if t["origin"] == "confirm"]
+        results = [{"number": t["number"], "attempt": 1, "value": v} for t, v in zip(trials, values, strict=True)]
+        assert client.post("/v1/studies/a/tell", json={"results": results}).is_success
+    study, best = (client.get(f"/v1/studies/a{path}").json() for path in ("", "/best"))
+    chosen = study["confirmed"]
+    assert study["state"] == "exhausted"
+    assert best["confirmed"] == chosen
+    assert study["recommended"]["number"] == best["recommended"]["number"] == chosen["number"] < 20
+    last = [v for code, v in fresh if code == best["recommended"]["code"]][-chosen["presentations"] :]
+    assert chosen["presentations"] == len(last) > 2
+    assert chosen["value"] == pytest.approx(np.mean(last))
+    assert chosen["error"] == pytest.approx(np.std(last, ddof=1) / len(last) ** 0.5)
+    assert chosen["value"] < best["trials"][0]["value"]
+
+
+@pytest.mark.parametrize("changes", [{"repeats": 2}, {"leaders": 0.2}, {"confirm": 10}, {}])
+def test_a_study_says_whether_its_highest_trial_is_partly_luck(client, changes):
+    study = {"name": "a", "space": {"kind": "box", "dim": 3}, "budget": 60}
+    assert client.post("/v1/studies", json=study | changes).json()["noisy"] == bool(changes)
+    assert client.get("/v1/studies").json()["studies"][0]["noisy"] == bool(changes)
