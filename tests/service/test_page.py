@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from urllib.parse import urlsplit
 
@@ -346,3 +347,33 @@ def test_many_answers_a_second_cost_no_more_requests(browser, url):
             answer(url, "busy", [0.5] * 10)
         expect(page.locator(".strip b")).to_have_text("1,000 of 5,000 trials, 20 %")
         assert len(requests) < 20 + 2 * (time.monotonic() - began)
+
+
+def test_under_noise_the_confirmed_mean_is_the_big_number_and_the_highest_trial_is_named_so(browser, url):
+    address = created(url, "noisy", budget=40, confirm=24, optimizer="random")
+    best, beside = ".portrait.best", ".portrait.second"
+    with opened(browser, address) as page:
+        live(page)
+        expect(page.locator(f"{best} .eyebrow")).to_have_text("Highest trial")
+        answer(url, "noisy", [1.0, 9.0, 2.0, 3.0])
+        expect(page.locator(f"{best} .big")).to_have_text("9")
+        luck = "some of this is luck; 24 fresh presentations at the end confirm the choice; trial 1, "
+        expect(page.locator(f"{best} .words")).to_contain_text(luck)
+        expect(page.locator(".legend")).to_contain_text("highest so far")
+        expect(page.get_by_role("heading", name="Highest trials")).to_be_visible()
+        while trials := ask(url, "noisy", 40)[0]:
+            results = [{"number": t["number"], "attempt": 1, "value": 2.0 + t["number"] % 2} for t in trials]
+            call(url, "/noisy/tell", {"results": results})
+        confirmed = call(url, "/noisy", method="GET")["confirmed"]
+        assert confirmed["value"] < 3
+        expect(page.locator(f"{best} .eyebrow")).to_have_text("Confirmed")
+        expect(page.locator(f"{best} .big")).to_contain_text(f"{confirmed['value']:.4g} \N{PLUS-MINUS SIGN} 0.")
+        expect(page.locator(f"{best} .words")).to_contain_text(f"{confirmed['presentations']} fresh presentations, ")
+        expect(page.locator(f"{best} img")).to_have_attribute("alt", re.compile(f"trial {confirmed['number']},"))
+        expect(page.locator(f"{beside} .eyebrow")).to_have_text("Highest trial")
+        expect(page.locator(f"{beside} .big")).to_have_text("9")
+        expect(page.locator(f"{beside} .words")).to_contain_text("some of this is luck; trial 1, ")
+        expect(page.locator(".summary")).to_contain_text(f"Confirmed {confirmed['value']:.4g} ")
+        visit(page, url, "Studies")
+        card = page.locator(".card").filter(has_text="noisy")
+        expect(card.locator(".eyebrow")).to_have_text("highest")

@@ -1,7 +1,7 @@
 /** The convergence curve as one SVG: a path for all dots, one for the best so far, one for the references. */
 
 import { h, say, set, svg } from "./dom.js";
-import { count, value, whole } from "./format.js";
+import { count, highest, value, whole, withError } from "./format.js";
 
 const EDGE = { top: 32, right: 22, bottom: 42 };
 const MARKS = 150; // references that are drawn, evenly chosen
@@ -111,14 +111,15 @@ export function chart() {
     set(image, "viewBox", `0 0 ${width} ${height}`);
     image.replaceChildren(...marks);
     say(summary, described(curve, study));
-    explain(curve, natural);
+    explain(curve, study);
     point();
   }
 
-  function explain(curve, natural) {
+  function explain(curve, study) {
+    const natural = study.natural_maximum;
     const shown = [
       ["dots", "a trial"],
-      ["best", "best so far"],
+      ["best", `${highest(study)} so far`],
     ];
     if (natural !== null) shown.push(["natural", `natural maximum ${value(natural)}`]);
     if (curve.references.length) shown.push(["references", "reference images"]);
@@ -130,7 +131,7 @@ export function chart() {
 
   /** Moves the guide to the chosen trial and reads it out. */
   function point() {
-    const { curve, x, y } = drawn;
+    const { curve, study, x, y } = drawn;
     node.classList.toggle("pointing", chosen !== null && !curve.empty);
     set(image, "aria-valuemin", curve.numbers[0] ?? 0);
     set(image, "aria-valuemax", curve.numbers.at(-1) ?? 0);
@@ -141,7 +142,7 @@ export function chart() {
     }
     const place = chosen === null ? curve.latest : curve.nearest(chosen);
     const [number, response, best] = [curve.numbers[place], curve.values[place], curve.best[place]];
-    const text = `Trial ${whole(number)}: ${value(response)}, best so far ${value(best)}`;
+    const text = `Trial ${whole(number)}: ${value(response)}, ${highest(study)} so far ${value(best)}`;
     const reference = curve.references.findLast((r) => r.at <= number && r.value !== null);
     say(readout, reference ? `${text}, last reference ${value(reference.value)}` : text);
     set(image, "aria-valuenow", number);
@@ -208,9 +209,11 @@ export function chart() {
 }
 
 /** The curve in words, for those who do not see it. */
-function described(curve, { best, natural_maximum: natural }) {
+function described(curve, study) {
+  const { best, confirmed, natural_maximum: natural } = study;
   if (!best) return "No answer yet.";
-  const words = [`Best ${value(best.value)}, at trial ${whole(best.number)}.`];
+  const words = [`${study.noisy ? "Highest" : "Best"} ${value(best.value)}, at trial ${whole(best.number)}.`];
+  if (confirmed) words.unshift(`Confirmed ${withError(confirmed.value, confirmed.error)}.`);
   if (natural !== null) {
     const passed = curve.best.findIndex((v) => v > natural);
     words.push(

@@ -1,19 +1,20 @@
 /** The curve as a table: where the best so far rose, for whoever does not see it or wants the numbers. */
 
 import { h, keyed, say, table } from "./dom.js";
-import { value, whole } from "./format.js";
+import { highest, value, whole } from "./format.js";
 
 const MOST = 100; // rows
 
 /** @param {object} study */
 export function course(study) {
   const natural = study.natural_maximum;
+  const found = `${highest(study)} so far`;
   const columns = [
     ["trial", "number"],
-    ["best so far", "number"],
+    [found, "number"],
   ];
   if (natural > 0) columns.push(["of the natural maximum", "number"]);
-  const { node: rows, body } = table("Trials at which the best so far changed, the latest first", columns);
+  const { node: rows, body } = table(`Trials at which the ${found} changed, the latest first`, columns);
   const region = { class: "scroll", tabindex: 0, role: "region", "aria-label": "The curve as a table" };
   const node = h(
     "details",

@@ -20,6 +20,15 @@ export function value(v) {
   return text.replaceAll("-", "\u2212");
 }
 
+/** A mean and its standard error, such as "4.12 ± 0.15"; the mean alone where there is none. */
+export function withError(v, error) {
+  const known = v !== null && v !== undefined && error !== null && error !== undefined;
+  return known ? `${value(v)} ± ${value(Number(error.toPrecision(2)))}` : value(v);
+}
+
+/** What the highest value is called: where stimuli are shown more than once, some of it is luck. */
+export const highest = ({ noisy }) => (noisy ? "highest" : "best");
+
 /** A response beside the natural maximum, such as "1.29 × natural maximum"; "" where there is none to compare with. */
 export function compared(v, natural) {
   const known = v !== null && v !== undefined && natural > 0;

@@ -4,7 +4,7 @@ import * as api from "./api.js";
 import { progressed, trialsOf } from "./budget.js";
 import { sparkline } from "./chart.js";
 import { h, keyed, say, set, stretch } from "./dom.js";
-import { compared, share, value, whole } from "./format.js";
+import { compared, highest, share, value, whole } from "./format.js";
 import { picture } from "./picture.js";
 
 const EVERY = 4000; // milliseconds between two readings
@@ -91,7 +91,7 @@ function cardOf(study) {
     h("h2", {}, link),
     state,
     stimulus.node,
-    h("p", { class: "value" }, h("span", { class: "eyebrow" }, "best"), best, against),
+    h("p", { class: "value" }, h("span", { class: "eyebrow" }, highest(study)), best, against),
     spark,
     h("div", { class: "bar-track", "aria-hidden": "true" }, fill),
     words,

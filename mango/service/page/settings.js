@@ -1,7 +1,7 @@
 /** What a study was created with. */
 
 import { h, section } from "./dom.js";
-import { length, moment, value, whole } from "./format.js";
+import { length, moment, share, value, whole } from "./format.js";
 
 /** @param {object} study */
 export function settings(study) {
@@ -15,6 +15,8 @@ export function settings(study) {
     budget: `${whole(study.budget)} presentations`,
     batch: whole(study.batch),
     "repeats of a trial": whole(study.repeats),
+    "leaders shown again": share(study.leaders),
+    "kept for the final choice": `${whole(study.confirm)} presentations`,
     lease: length(study.lease),
     "natural maximum": study.natural_maximum === null ? "not known" : value(study.natural_maximum),
     "shape of a stimulus": study.stimulus_shape ? study.stimulus_shape.join(" × ") : "no picture",

@@ -3,12 +3,13 @@
 import { actions } from "./actions.js";
 import * as api from "./api.js";
 import { arms } from "./arms.js";
+import { champion } from "./champion.js";
 import { chart } from "./chart.js";
 import { course } from "./course.js";
 import { Curve } from "./curve.js";
 import { h, say, set } from "./dom.js";
-import { count, moment, quantity, value, whole } from "./format.js";
-import { champion, gallery, MOST } from "./gallery.js";
+import { count, highest, moment, quantity, value, whole, withError } from "./format.js";
+import { gallery, MOST } from "./gallery.js";
 import { follow } from "./live.js";
 import { paced } from "./pace.js";
 import { progress } from "./progress.js";
@@ -173,9 +174,12 @@ export function studyView(main, page, name) {
   }
 
   async function readBest() {
-    const { trials: leading, recommended } = await api.best(name, MOST);
+    const { trials: leading, recommended, confirmed } = await api.best(name, MOST);
     best = leading;
-    study.recommended = recommended;
+    if (confirmed && !study.confirmed) {
+      page.announce(`Confirmed: ${withError(confirmed.value, confirmed.error)}, trial ${whole(confirmed.number)}.`);
+    }
+    Object.assign(study, { recommended, confirmed });
   }
 
   async function readCurve() {
@@ -274,7 +278,7 @@ export function studyView(main, page, name) {
     const found = study.best;
     if (!found || found.value === spoken) return;
     spoken = found.value;
-    page.announce(`New best: ${value(found.value)}, trial ${whole(found.number)}.`);
+    page.announce(`New ${highest(study)}: ${value(found.value)}, trial ${whole(found.number)}.`);
   }
 
   return () => {
