@@ -35,10 +35,7 @@ class Account(abc.ABC):
     def state(self) -> str:
         """``running``, ``paused``, ``finished`` by hand, or ``exhausted``: its budget or its design has ended."""
         with self._lock:
-            ledger = self._ledger
-            if ledger.stopped:
-                return "finished"
-            return "exhausted" if ledger.finished else "paused" if ledger.paused else "running"
+            return self._ledger.state
 
     @property
     def finished(self) -> bool:

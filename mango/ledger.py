@@ -122,6 +122,13 @@ class Ledger:
         return self.stopped or not (self.handing.open or self._wanting)
 
     @property
+    def state(self) -> str:
+        """See `mango.account.Account.state`."""
+        if self.stopped:
+            return "finished"
+        return "exhausted" if self.finished else "paused" if self.paused else "running"
+
+    @property
     def ready(self) -> bool:
         """Whether asking now could hand out a trial."""
         return not (self.paused or self.stopped) and (self.handing.waiting > 0 or self._may_create)

@@ -434,6 +434,7 @@ class Study(Account):
     ) -> Change:
         """One event: applied in memory, then committed; if either fails, memory is forgotten and the log stands."""
         ledger, optimizer = self._current()
+        state = ledger.state
         voice = Live(optimizer, self._prior)
         event = Event(ledger.sequence + 1, kind, time.time(), payload, arrays or {})
         with self._forgetting():
@@ -441,7 +442,8 @@ class Study(Account):
                 change = ledger.apply(event, voice)
             if kind == "ask":
                 spoken, arrays = voice.spoken(change.handed)
-                payload = payload | spoken
+                shown = [reference.presentation for reference in change.references]
+                payload = payload | spoken | ({"references": shown} if shown else {})
             self._store.append(
                 Event(event.sequence, kind, event.at, payload, arrays or {}, voice.seconds),
                 asked=[ledger.records[number] for number in change.asked],
@@ -450,7 +452,7 @@ class Study(Account):
                 extra=Extra(
                     answers=answers(event, change, request, repeated),
                     responses=responses,
-                    standing=Standing(payload["state"], event.at) if kind == "state" else None,
+                    standing=Standing(ledger.state, event.at) if ledger.state != state else None,
                 ),
             )
         self.optimizer_seconds += voice.seconds

@@ -157,10 +157,16 @@ def test_a_finite_design_ends_the_study(learner: str, ordered: bool, design: int
     finish(study)
     assert [t.number for t in study.trials()] == list(range(design))
     assert study.ask(1) == []
+    assert study.state == study.store.standing().state == "exhausted"
     study.enqueue(np.zeros((2, 3)))
     assert not study.finished
+    assert study.state == study.store.standing().state == "running"
+    study.pause()
+    assert study.state == study.store.standing().state == "paused"
+    study.unpause()
     finish(study)
     assert len(study.trials()) == design + 2
+    assert study.state == study.store.standing().state == "exhausted"
     study.close()
     resumed = Study.resume(BOX, storage=url)
     assert resumed.finished

@@ -200,6 +200,7 @@ class Hub:
         """What the list says of a study, from its rows alone."""
         kept, counts = reader.meta.get(SERVICE, {}), Counter(listed.counts)
         shape, budget, repeats = kept.get("stimulus_shape"), reader.config["budget"], reader.config["repeats"]
+        # What studies of an older mango that ended by themselves do not say:
         used = not counts["open"] and counts.total() - counts["vetoed"] >= budget // repeats
         best = reader.best_rows(1)
         url = views.stimulus_url(listed.name, shape, f"trials/{best[0]['number']}") if best else None

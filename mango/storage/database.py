@@ -23,8 +23,8 @@ class Listed:
 
     Attributes:
         name, created_at: as it was created; seconds since 1970.
-        state: ``running``, ``paused`` or ``finished``, as somebody said last.
-        state_at, state_by: when and who; None and "" where nobody has said anything yet.
+        state: ``running``, ``paused``, ``finished`` or ``exhausted``.
+        state_at, state_by: since when, and who said so; None and "" where it has run since it was created.
         counts: trials by their state.
     """
 

@@ -193,7 +193,7 @@ class Reader:
     # -- a service's -----------------------------------------------------------------------------------------------
 
     def standing(self) -> Standing:
-        """Whether the study runs, as somebody said last."""
+        """Whether the study runs, as of its last event."""
         rows = self._kept(sa.select(standings).where(standings.c.study_id == self.id))
         return Standing(rows[0].state, rows[0].at, rows[0].by) if rows else Standing()
 

@@ -119,8 +119,8 @@ class Standing:
     """Whether a study runs.
 
     Attributes:
-        state: ``running``, ``paused`` or ``finished``.
-        at: since when, seconds since 1970; None where nobody has said anything yet.
+        state: ``running``, ``paused``, ``finished`` or ``exhausted``.
+        at: since when, seconds since 1970; None where it has run since it was created.
         by: who said so.
     """
 

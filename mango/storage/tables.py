@@ -117,7 +117,7 @@ standings = Table(
     "standings",
     metadata,
     Column("study_id", ForeignKey("studies.id"), primary_key=True),
-    Column("state", String(10), nullable=False),  # running, paused, finished
+    Column("state", String(10), nullable=False),  # running, paused, finished, exhausted
     Column("at", Double, nullable=False),
     Column("by", Text, nullable=False),  # who said so
 )

@@ -76,6 +76,21 @@ def test_the_list_says_that_a_budget_is_used_up(client):
     assert call(client, "GET", "")["studies"][0]["state"] == call(client, "GET", "/a")["state"] == "exhausted"
 
 
+@pytest.mark.parametrize("design", [3, 4])
+def test_the_list_says_that_a_design_has_ended_before_its_budget(client, learner, design):
+    call(client, "POST", "", STUDY | {"optimizer": learner, "options": {"design": design}, "budget": 50})
+    answer(client, "a", [1.0, 2.0])
+    assert call(client, "GET", "")["studies"][0]["state"] == "running"
+    trials = call(client, "POST", "/a/ask", {"n": 3})["trials"]
+    assert len(trials) == design - 2
+    assert call(client, "GET", "")["studies"][0]["state"] == "running"
+    results = [{"number": t["number"], "attempt": 1, "value": 3.0} for t in trials]
+    assert call(client, "POST", "/a/tell", {"results": results})["state"] == "exhausted"
+    assert call(client, "GET", "")["studies"][0]["state"] == call(client, "GET", "/a")["state"] == "exhausted"
+    call(client, "POST", "/a/enqueue", {"codes": [[0.0] * 3]})
+    assert call(client, "GET", "")["studies"][0]["state"] == call(client, "GET", "/a")["state"] == "running"
+
+
 def test_the_latest_trials_come_page_by_page(client):
     call(client, "POST", "", STUDY)
     answer(client, "a", [0.0, 1.0, None, 3.0, None])
