@@ -168,6 +168,12 @@ class HandedReference(BaseModel):
     stimulus_url: str | None
 
 
+class ReferencesAnswer(BaseModel):
+    """Showings of reference images, the latest first."""
+
+    references: list[HandedReference]
+
+
 class AskAnswer(BaseModel):
     """A block, in the order in which to show it, and its event in the log.
 

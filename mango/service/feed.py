@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
 
+from mango.service import views
 from mango.service.hosted import Hosted
 from mango.storage import Event
 
@@ -27,12 +28,13 @@ def message(hosted: Hosted, event: Event) -> tuple[str, dict[str, Any]] | None:
     if event.kind == "state":
         return "state", hosted.summary()
     if event.kind == "ask":
-        return "ask", said | {"trials": _trials(hosted, [n for n, _ in event.payload["handed"]])}
+        trials = _trials(hosted, [n for n, _ in event.payload["handed"]])
+        return "ask", said | {"trials": trials, "references": _references(hosted, event)}
     if event.kind == "tell":
         numbers = [row[0] for row in event.payload["results"]]
         best = None if hosted.best is None else hosted.trial(hosted.best)
         became = {"best": best, "counts": hosted.counted(), "state": hosted.study.state}
-        return "tell", said | {"trials": _trials(hosted, numbers), **became}
+        return "tell", said | {"trials": _trials(hosted, numbers), "references": _references(hosted, event), **became}
     if event.kind == "release":
         numbers = [n for n, _ in event.payload["trials"]]
         return "release", said | {"numbers": numbers, "counts": hosted.counted()}
@@ -45,6 +47,13 @@ def message(hosted: Hosted, event: Event) -> tuple[str, dict[str, Any]] | None:
 
 def _trials(hosted: Hosted, numbers: list[int]) -> list[dict[str, Any]]:
     return [hosted.trial(hosted.study.record(number)) for number in numbers]
+
+
+def _references(hosted: Hosted, event: Event) -> list[dict[str, Any]]:
+    """The showings of references that an ask handed out or a tell answered."""
+    presentations: Iterable[Any] = event.payload.get("references", ())  # of an ask a list, of a tell by presentation
+    shown = hosted.study.references() if presentations else []
+    return [views.reference(shown[int(number)], hosted.name, hosted.shape) for number in presentations]
 
 
 def _last(hosted: Hosted) -> int:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from importlib.metadata import version
+from itertools import islice
 from typing import Annotated, Any
 
 import numpy as np
@@ -101,6 +103,17 @@ def response_npy(hosted: TheStudy, record: TheTrial) -> Response:
     if not found:
         raise HTTPException(404, f"no response of all channels was told for trial {record.number}")
     return Response(images.npy(found[0].response), media_type=NPY)
+
+
+@router.get("/studies/{name}/references", response_model=answers.ReferencesAnswer)
+def references(
+    hosted: TheStudy, limit: Annotated[int, Query(ge=1, le=1000)] = 100, told: bool | None = None
+) -> Response:
+    """The latest showings of reference images; ``told``: only those that were answered, or that were not."""
+    latest = reversed(hosted.study.references())
+    wanted = (showing for showing in latest if told in (None, math.isfinite(showing.told_at)))
+    found = [views.reference(showing, hosted.name, hosted.shape) for showing in islice(wanted, limit)]
+    return packed({"references": found})
 
 
 @router.get("/studies/{name}/references/{image}/stimulus.png", **kept_of_kind(PNG))

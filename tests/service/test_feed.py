@@ -54,6 +54,31 @@ def test_what_happens_is_told_as_it_happens(url):
         assert (sequence, name, study["state"]) == (2, "state", "paused")
 
 
+def test_references_are_told_as_they_are_handed_out_and_as_they_are_answered(url):
+    address = url.removesuffix("/a")
+    new = STUDY | {"name": "r", "references": {"every": 2, "codes": [[0.0] * 3, [0.5] * 3]}}
+    assert httpx.post(address, json=new).status_code == 201
+    with httpx.stream("GET", f"{address}/r/events", timeout=20) as stream:
+        lines = stream.iter_lines()
+        messages(lines, 1)
+        block = httpx.post(f"{address}/r/ask", json={"n": 5}).json()
+        [(_, name, data)] = messages(lines, 1)
+        assert (name, data["references"]) == ("ask", block["references"])
+        assert [(r["presentation"], r["image"], r["told_at"]) for r in data["references"]] == [
+            (0, 0, None),
+            (1, 1, None),
+        ]
+        shown = [{"presentation": 1, "value": 4.0}]
+        assert httpx.post(f"{address}/r/tell", json={"references": shown}).is_success
+        [(_, name, data)] = messages(lines, 1)
+        assert (name, data["trials"], len(data["references"])) == ("tell", [], 1)
+        assert (data["references"][0]["presentation"], data["references"][0]["value"]) == (1, 4.0)
+        httpx.post(f"{address}/r/ask", json={"n": 1})
+        assert [r["presentation"] for r in messages(lines, 1)[0][2]["references"]] == [2]
+        httpx.post(f"{address}/r/ask", json={"n": 1})
+        assert messages(lines, 1)[0][2]["references"] == []
+
+
 def test_a_watcher_who_was_cut_off_misses_nothing(url):
     with httpx.stream("GET", f"{url}/events", timeout=20) as stream:
         messages(stream.iter_lines(), 1)

@@ -97,6 +97,32 @@ def test_answers_are_seen_as_they_are_told(browser, url):
         expect(rows.locator("td.state").first).to_have_text("open")
 
 
+def test_references_are_among_what_is_being_shown(browser, url):
+    address = created(url, "references", references={"every": 2, "count": 2})
+    call(url, "/references/ask", {"n": 2})
+    with opened(browser, address) as page:
+        live(page)
+        tiles, note = page.locator(".shown .tile"), page.locator("#shown + .note")
+        expect(tiles.locator("b")).to_have_text(["#0", "#1", "reference 0"])
+        expect(note).to_have_text("2 trials handed out and not yet answered; 1 reference")
+        ask(url, "references", 2)
+        expect(tiles.locator("b")).to_have_text(["#0", "#1", "reference 0", "#2", "#3", "reference 1"])
+        image = page.get_by_role("img", name="reference image 1, open")
+        expect(image).to_have_js_property("naturalWidth", 8)
+        expect(image).to_have_attribute("src", "/v1/studies/references/references/1/stimulus.png")
+        expect(tiles.nth(1).get_by_role("button")).to_be_visible()
+        expect(tiles.nth(2).get_by_role("button")).to_be_hidden()  # a veto is of trials
+        call(url, "/references/tell", {"references": [{"presentation": 0, "value": 6.5}]})
+        expect(tiles.nth(2)).to_have_attribute("data-state", "done")
+        expect(tiles.nth(2)).to_contain_text("6.5reference 0")
+        expect(note).to_have_text("4 trials handed out and not yet answered; 1 reference")
+        ask(url, "references", 2)
+        expect(tiles.locator("b")).to_have_text(["#0", "#1", "#4", "#2", "#3", "reference 1", "#5", "reference 0"])
+        page.reload()
+        live(page)
+        expect(tiles.locator("b")).to_have_text(["#0", "#1", "#2", "#3", "#4", "#5", "reference 1", "reference 0"])
+
+
 def test_the_curve_can_be_read_without_seeing_it(browser, url):
     address = created(url, "read-out")
     answer(url, "read-out", [1.0, 4.0, 2.0, 10.0])

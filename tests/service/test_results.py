@@ -126,3 +126,20 @@ def test_a_study_says_whether_its_highest_trial_is_partly_luck(client, changes):
     study = {"name": "a", "space": {"kind": "box", "dim": 3}, "budget": 60}
     assert client.post("/v1/studies", json=study | changes).json()["noisy"] == bool(changes)
     assert client.get("/v1/studies").json()["studies"][0]["noisy"] == bool(changes)
+
+
+def test_the_showings_of_references_are_listed_the_latest_first(client):
+    made(client, 1)
+    for _ in range(2):
+        client.post("/v1/studies/a/ask", json={"n": 5})
+    assert client.post("/v1/studies/a/tell", json={"references": [{"presentation": 1, "value": 2.5}]}).is_success
+
+    def listed(query):
+        said = client.get(f"/v1/studies/a/references{query}")
+        assert said.is_success, said.text
+        return [(r["presentation"], r["value"]) for r in said.json()["references"]]
+
+    assert listed("") == [(2, None), (1, 2.5), (0, None)]
+    assert listed("?told=true") == [(1, 2.5)]
+    assert listed("?told=false&limit=1") == [(2, None)]
+    assert client.get("/v1/studies/a/references?limit=0").status_code == 422

@@ -66,6 +66,8 @@ export const study = (name) => call("GET", path(name));
 export const curve = (name) => call("GET", path(name, "/curve"));
 export const arms = async (name) => (await call("GET", path(name, "/arms"))).arms;
 export const best = (name, n) => call("GET", path(name, `/best?n=${n}`));
+export const references = async (name, limit) =>
+  (await call("GET", path(name, `/references?told=false&limit=${limit}`))).references;
 export const eventsPath = (name) => path(name, "/events");
 
 /**

@@ -42,7 +42,8 @@ export function picture(study, loading = "lazy") {
       remove();
       return;
     }
-    const text = `stimulus of trial ${whole(trial.number)}, ${outcome(trial)}`;
+    const what = trial.image === undefined ? "stimulus of trial" : "reference image";
+    const text = `${what} ${whole(trial.image ?? trial.number)}, ${outcome(trial)}`;
     if (!image) {
       const events = { onerror: () => came(false), onload: () => came(true) };
       image = h("img", { loading, decoding: "async", draggable: "false", ...events });

@@ -62,11 +62,12 @@ export function studyView(main, page, name) {
     waiting = [];
     try {
       const read = await api.study(name);
-      const [line, top, from, opened, recent] = await Promise.all([
+      const [line, top, from, opened, references, recent] = await Promise.all([
         api.curve(name),
         api.best(name, MOST),
         api.arms(name),
         api.trials(name, { limit: OPEN, state: "open" }),
+        read.counts.references ? api.references(name, OPEN) : [],
         api.trials(name, { limit: RECENT }),
       ]);
       if (left || mine !== readings) return;
@@ -75,7 +76,7 @@ export function studyView(main, page, name) {
       best = top.trials;
       proposals = from;
       parts ??= build();
-      parts.shown.replace(opened.trials.reverse());
+      parts.shown.replace(opened.trials.reverse(), references.reverse());
       paint();
       if (readings === 1) for (const { told_at: at } of recent.trials) if (at !== null) parts.progress.answered(at, 1);
       await parts.trials.reload(study.counts.asked);
@@ -131,11 +132,12 @@ export function studyView(main, page, name) {
     }
   }
 
-  function asked({ trials: opened }) {
+  function asked({ trials: opened, references }) {
     const fresh = opened.filter((t) => t.attempt === 1).length;
     study.counts.asked += fresh;
     study.counts.open += fresh;
-    parts.shown.open(opened);
+    study.counts.references += references.length;
+    parts.shown.open(opened, references);
     parts.trials.changed(
       opened.map((t) => t.number),
       study.counts.asked,
@@ -143,14 +145,14 @@ export function studyView(main, page, name) {
     origins.request();
   }
 
-  function told({ at, trials: answered, best: found, counts, state }) {
+  function told({ at, trials: answered, references, best: found, counts, state }) {
     const done = answered.filter((t) => t.state === "done");
     const unseen = done.some((t) => t.value > found.value); // the best is best by another objective, not told here
     if (unseen || counts.references) curves.request();
     Object.assign(study, { counts, state, best: found });
     curve.tell(done, found);
     missed?.push([done, found]);
-    parts.shown.update(answered);
+    parts.shown.update(answered, references);
     parts.progress.answered(at, answered.length);
     parts.trials.changed(
       answered.map((t) => t.number),
