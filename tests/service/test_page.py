@@ -123,6 +123,16 @@ def test_references_are_among_what_is_being_shown(browser, url):
         expect(tiles.locator("b")).to_have_text(["#0", "#1", "#2", "#3", "#4", "#5", "reference 1", "reference 0"])
 
 
+def test_a_reference_that_nobody_tells_gives_its_place_up_when_its_lease_is_over(browser, url):
+    address = created(url, "untold", references={"every": 2, "count": 1}, lease=0.1)
+    call(url, "/untold/ask", {"n": 2})
+    time.sleep(1.2)  # the page knows the service's clock to half a second
+    with opened(browser, address) as page:
+        live(page)
+        expect(page.locator("#shown + .note")).to_have_text("2 trials handed out and not yet answered")
+        expect(page.locator(".shown .tile b")).to_have_text(["#0", "#1"])
+
+
 def test_the_curve_can_be_read_without_seeing_it(browser, url):
     address = created(url, "read-out")
     answer(url, "read-out", [1.0, 4.0, 2.0, 10.0])
