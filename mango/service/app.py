@@ -12,13 +12,14 @@ from fastapi import FastAPI
 from fastapi.responses import FileResponse, Response
 from starlette.staticfiles import StaticFiles
 
-from mango.service import answers, results, routes
+from mango.service import answers, results, routes, schemas
 from mango.service.errors import RESPONSES
 from mango.service.hub import Hub
 from mango.service.limits import LimitSettings
 from mango.service.paths import packed
 from mango.service.protection import protect
 from mango.service.security import SecuritySettings, documented
+from mango.service.shortcuts import Shortcut
 
 PAGE = Path(__file__).with_name("page")
 FRESH = {"Cache-Control": "no-cache"}  # kept, but asked for each time: modules of two versions do not go together
@@ -55,6 +56,11 @@ def create_app(hub: Hub, security: SecuritySettings | None = None, limits: Limit
     hub.metrics = protection.metrics
     for part in (routes.router, results.router):
         app.include_router(part, dependencies=documented(security.tokens))
+    studies = "/v1/studies/{name}"
+    app.router.routes[:0] = [
+        Shortcut(app, f"{studies}/ask", schemas.Ask, routes.ask, kinds=True),
+        Shortcut(app, f"{studies}/tell", schemas.Tell, routes.tell, kinds=False),
+    ]
 
     @app.get("/healthz", response_model=answers.HealthAnswer, tags=["service"])
     async def healthy() -> Response:  # no thread: it answers also while all of them wait

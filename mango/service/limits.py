@@ -163,7 +163,7 @@ class LimitsMiddleware:
             _check(self.limits.full(stream=False))
             self.limits.requests += 1
             try:
-                await self.app(scope, _replayed(b"".join(chunks), receive), answer)
+                await self.app(scope, replayed(b"".join(chunks), receive), answer)
             finally:
                 self.limits.requests -= 1
         except asyncio.CancelledError:
@@ -231,7 +231,7 @@ def _check_path(scope: Scope, longest: int) -> None:
         raise _Refused(422, "InputError", message, {})
 
 
-def _replayed(body: bytes, receive: Receive) -> Receive:
+def replayed(body: bytes, receive: Receive) -> Receive:
     """The body in one piece, then whatever comes."""
     pending = [body]
 

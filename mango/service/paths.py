@@ -23,7 +23,7 @@ MOST_NUMBERS = 2**22  # of codes in one answer: 80 MB of JSON
 
 Name = Annotated[str, Path(pattern=schemas.NAME)]
 TrialNumber = Annotated[int, Path(ge=0, le=2**53)]
-Key = Annotated[str | None, Header(alias="Idempotency-Key", min_length=1, max_length=200)]
+Key = Annotated[str | None, Header(alias="Idempotency-Key", min_length=1, max_length=schemas.LONGEST_KEY)]
 Accept = Annotated[str, Header()]
 
 

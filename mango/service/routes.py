@@ -198,8 +198,8 @@ def tell(hub: TheHub, hosted: TheStudy, body: schemas.Tell, key: Key = None) -> 
     results = [_result(told, hosted.study.configuration.repeats) for told in body.results]
     references = {told.presentation: numbers(told.values, told.value) for told in body.references}
     responses = {told.number: _response(told.response) for told in body.results if told.response is not None}
-    receipt = hosted.take_in(results, references, responses, request_of(key, body.model_dump(mode="json")))
-    return _told(hub, hosted, receipt)
+    request = None if key is None else request_of(key, body.model_dump(mode="json"))
+    return _told(hub, hosted, hosted.take_in(results, references, responses, request))
 
 
 @router.post("/studies/{name}/fail", response_model=answers.TellAnswer)

@@ -21,6 +21,7 @@ from pydantic import (
 
 IDENTITY = re.compile(r"identity:(?:box:([0-9]{1,5})|grid:([0-9]{1,5}):([0-9]{1,5}))")
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"  # of a study: a file's name everywhere
+LONGEST_KEY = 200  # characters of an idempotency key
 MOST_ASKED = 10_000  # trials at once
 MOST_BUDGET = 100_000_000
 MOST_AXES = 65_536
