@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import math
+import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -55,7 +57,7 @@ def work(
         bool, typer.Option("--json", help="Print one JSON object on standard output, for machines.")
     ] = False,
 ) -> None:
-    """Evaluate a study of a service on this machine until it ends; Ctrl-C gives back what is not answered."""
+    """Evaluate a study of a service here until it ends; Ctrl-C or SIGTERM gives back what is not answered."""
     from mango.cli.live import Live
     from mango.search.settings import Settings
     from mango.service.client import Client
@@ -76,13 +78,18 @@ def work(
                     ray_address=ray_address,
                     gpus=gpus,
                 )
-                with _evaluator(settings, client) as evaluator, Live(console) as live, giving_back(client):
+                with (
+                    _evaluator(settings, client) as evaluator,
+                    Live(console) as live,
+                    giving_back(client),
+                    terminable(),
+                ):
                     shift = Shift(client, live, away, getattr(evaluator, "workers", None))
                     run(shift, evaluator)
                 answered = shift.answered
             found = _outcome(client, answered)
-    except KeyboardInterrupt:
-        raise typer.Exit(130) from None
+    except KeyboardInterrupt as stop:
+        raise typer.Exit(128 + (signal.SIGTERM if isinstance(stop, Terminated) else signal.SIGINT)) from None
     print(json.dumps(found) if as_json else _said(found))
 
 
@@ -169,6 +176,29 @@ class Away:
         if self._said is not None:
             self._said = None
             console.print("the service answers again", soft_wrap=True)
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM came."""
+
+
+@contextmanager
+def terminable() -> Iterator[None]:
+    """SIGTERM interrupts the work as Ctrl-C does; once that is over, another one ends the process."""
+    came = False
+
+    def interrupt(sig: int, frame: FrameType | None) -> None:  # noqa: ARG001
+        nonlocal came
+        came = True
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)  # Ray has one that only exits
+    try:
+        yield
+    except KeyboardInterrupt as stop:  # Ray raises its own in place of another
+        raise Terminated if came else stop from None
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager

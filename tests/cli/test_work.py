@@ -64,10 +64,10 @@ def mango(*words):
     return CliRunner().invoke(app, [str(word) for word in words])
 
 
-def process(url, study, gate):
+def process(url, study, gate, workers=0):
     """One that evaluates with a `Gated` target."""
     command = [sys.executable, "-c", "from mango.cli import app; app()", "work", url, "--study", study]
-    command += ["--target", "tests.cli.test_work:Gated", "--workers", "0"]
+    command += ["--target", "tests.cli.test_work:Gated", "--workers", str(workers)]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     return subprocess.Popen(command, cwd=ROOT, env=os.environ | {"GATE": str(gate)}, **pipes)
 
@@ -157,20 +157,36 @@ def test_a_target_that_fails_gives_back_what_was_out(url, study, monkeypatch):
     assert [trial.attempt for trial in study.ask(5)] == [2] * 5
 
 
-def test_ctrl_c_gives_back_what_was_out(url, study, gate):
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_and_sigterm_give_back_what_was_out(url, study, gate, stop):
     worker = process(url, study.name, gate)
     try:
         wait_until(lambda: study.counts()["done"] == 10 and study.counts()["open"] == 10)
-        worker.send_signal(signal.SIGINT)
+        worker.send_signal(stop)
         _, said = worker.communicate(timeout=PATIENCE)
     finally:
         worker.kill()
         worker.communicate()
-    assert worker.returncode == 130, said
+    assert worker.returncode == 128 + stop, said
     assert "stopped: 5 trials were given back" in said
     again = {trial.number: trial.attempt for trial in study.ask(10)}
     assert sorted(again) == list(range(10, 20))
     assert sorted(again.values()) == [1] * 5 + [2] * 5
+
+
+@pytest.mark.slow
+def test_sigterm_gives_back_what_ray_workers_have(url, study, gate):
+    """Ray has a handler of its own, which only exits."""
+    worker = process(url, study.name, gate, workers=1)
+    try:
+        wait_until(lambda: study.counts()["done"] == 10 and study.counts()["open"] == 10)
+        worker.send_signal(signal.SIGTERM)
+        _, said = worker.communicate(timeout=PATIENCE)
+    finally:
+        worker.kill()
+        worker.communicate()
+    assert worker.returncode == 128 + signal.SIGTERM, said
+    assert "stopped: 10 trials were given back" in said
 
 
 def test_a_restart_of_the_service_is_survived(tmp_path, gate):
