@@ -118,8 +118,8 @@ def _nulls(numbers: Sequence[float] | None) -> list[float | None] | None:
 
 def _plain(result: Result) -> Result:
     """The same result in Python's own numbers, as it will be read back."""
-    values = tuple(float(v) for v in result.values)
-    keys = None if result.keys is None else tuple(float(k) for k in result.keys)
+    values = tuple(map(float, result.values))
+    keys = None if result.keys is None else tuple(map(float, result.keys))
     reason = str(result.reason).encode(errors="backslashreplace").decode().replace("\0", "")
     return Result(int(result.number), int(result.attempt), values, keys, result.status, float(result.seconds), reason)
 

@@ -71,9 +71,9 @@ class Result:
 
     def __post_init__(self) -> None:
         who = f"trial {self.number}"
-        if any(math.isinf(v) for v in self.values):
+        if any(map(math.isinf, self.values)):
             raise TellError(f"{who}: a value is infinite; tell a finite number, or NaN where the measurement was lost")
-        if self.keys is not None and (len(self.keys) != len(self.values) or any(math.isinf(k) for k in self.keys)):
+        if self.keys is not None and (len(self.keys) != len(self.values) or any(map(math.isinf, self.keys))):
             raise TellError(f"{who}: expected one finite key for each of {len(self.values)} values; got {self.keys}")
         if self.status in (TrialState.OPEN, TrialState.VETOED):
             raise TellError(f"{who}: a result is done, lost or failed; got {self.status}")
@@ -81,7 +81,7 @@ class Result:
             raise TellError(f"{who}: a failed trial has no values; got {self.values}")
         if self.status is not TrialState.FAILED and not self.values:
             raise TellError(f"{who}: expected at least one value; got none")
-        measured = any(not math.isnan(v) for v in self.values)
+        measured = not all(map(math.isnan, self.values))
         if self.status is TrialState.DONE and not measured:
             object.__setattr__(self, "status", TrialState.LOST)
         elif self.status is TrialState.LOST and measured:
@@ -257,6 +257,8 @@ _LEFT, _RIGHT, _HALF = np.uint32(0xCA01F9DD), np.uint32(0x4973F715), np.uint32(1
 
 
 def _mean(values: Sequence[float]) -> float:
+    if len(values) == 1:  # nearly always
+        return values[0] + 0.0  # no minus zero, as a sum has none
     measured = [v for v in values if not math.isnan(v)]
     return math.fsum(measured) / len(measured) if measured else math.nan
 

@@ -163,7 +163,9 @@ class Optimizer(abc.ABC):
         if not fresh:
             return
         rows = np.array(fresh)[np.argsort(numbers[fresh], kind="stable")]
-        points, codes = map(np.stack, zip(*(self._open.pop(int(number)) for number in numbers[rows]), strict=True))
+        asked = [self._open.pop(number) for number in numbers[rows].tolist()]
+        points = np.stack([point for point, _ in asked])
+        codes = points if self.chart is None else np.stack([code for _, code in asked])
         self._told.update(seen)
         self._leaders.note(codes, told[rows], key[rows], error[rows])
         self._learn(Learned(numbers[rows], points, told[rows], key[rows], error[rows]))

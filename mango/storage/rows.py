@@ -214,7 +214,19 @@ def response_columns(response: Response) -> dict[str, Any]:
     return {"number": response.number, "attempt": response.attempt, "response": blob, "digest": digest(blob)}
 
 
-def columns(row: Showing | Answer | Lease | Reference | Standing) -> dict[str, Any]:
+def showing_columns(showing: Showing) -> dict[str, Any]:
+    """Of an answer of one repeat."""
+    return {
+        "number": showing.number,
+        "attempt": showing.attempt,
+        "repeat": showing.repeat,
+        "value": null(showing.value),
+        "key": null(showing.key),
+        "late": showing.late,
+    }
+
+
+def columns(row: Answer | Lease | Reference | Standing) -> dict[str, Any]:
     """Of a row whose attributes are its columns; NaN as None."""
     values = ((name, getattr(row, name)) for name in row.__slots__)
     return {name: None if value != value else value for name, value in values}

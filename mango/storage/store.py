@@ -31,6 +31,7 @@ from mango.storage.rows import (
     event_columns,
     places,
     response_columns,
+    showing_columns,
     study_columns,
     trial_columns,
 )
@@ -184,7 +185,8 @@ class Store(Reader):
                 left = [{"of": self.id, "which": record.number, **trial_columns(record)} for record in changed]
                 _execute(connection, _CHANGE, left)
             if showings:
-                self._insert(connection, presentations, [{"sequence": event.sequence, **columns(s)} for s in showings])
+                told = [{"sequence": event.sequence, **showing_columns(showing)} for showing in showings]
+                self._insert(connection, presentations, told)
             if extra is not None:
                 self._record(connection, extra)
 
