@@ -8,6 +8,7 @@ that was acknowledged is lost by that.
 from __future__ import annotations
 
 import errno
+import ipaddress
 import os
 import socket
 from collections.abc import Callable
@@ -21,6 +22,7 @@ from starlette.types import Receive, Scope, Send
 
 from mango.errors import OptionError
 from mango.service.connections import ConnectionSettings, bounded
+from mango.service.garbage import set_aside
 from mango.service.protection import Protection
 from mango.service.security import check_bind
 
@@ -46,18 +48,31 @@ class ServerSettings:
     connections: ConnectionSettings = field(default_factory=ConnectionSettings)
 
 
-def serve(app: FastAPI, settings: ServerSettings) -> None:
+def serve(app: FastAPI, settings: ServerSettings, bound: Callable[[str], None]) -> None:
     """Serves until a signal comes.
 
     Args:
         app: protected by `mango.service.protection.protect`.
         settings: where to serve and how to stop.
+        bound: told the URL by which other machines reach it, before anybody does.
 
     Raises:
         OptionError: the address cannot be bound, or is not of loopback while no token is set.
         MangoError: whatever of them the start of the app's lifespan raised.
     """
-    Server(app, settings).run()
+    server = Server(app, settings)
+    bound(server.address)
+    with set_aside():
+        server.run()
+
+
+def called(host: str) -> str:
+    """What other machines call the host where a service listens: this machine's name where it does so everywhere."""
+    try:
+        everywhere = not host or ipaddress.ip_address(host).is_unspecified
+    except ValueError:  # a name
+        everywhere = False
+    return socket.gethostname() if everywhere else host
 
 
 class Server:
@@ -70,6 +85,7 @@ class Server:
 
     Attributes:
         url: where it answers.
+        address: the same as other machines say it.
 
     Raises:
         OptionError: the address cannot be bound, or is not of loopback while no token is set.
@@ -82,7 +98,8 @@ class Server:
         self._app = app
         self._failure: BaseException | None = None
         self._sockets = _listening(settings.host, settings.port)
-        self.url = _url(settings.host, self._sockets[0].getsockname()[1])
+        port = self._sockets[0].getsockname()[1]
+        self.url, self.address = _url(settings.host, port), _url(called(settings.host), port)
         config = uvicorn.Config(
             self._watched,
             interface="asgi3",
