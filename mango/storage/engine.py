@@ -114,7 +114,7 @@ def _explanation(error: Exception, where: str) -> StorageError:
         return StorageError(
             f"the disk of {where} is full; nothing of this step was stored, all before it is. Make room and go on"
         )
-    if isinstance(error, IntegrityError):
+    if isinstance(error, (IntegrityError, sqlite3.IntegrityError)):
         return StorageError(f"another process wrote to this study in {where}; resume it: {text}")
     if isinstance(error, DBAPIError) and error.connection_invalidated:
         return StorageError(f"the connection to {where} was lost, perhaps after this step was stored: {text}")
