@@ -46,17 +46,22 @@ def serve(
     from mango.service.hub import Hub
     from mango.service.logs import LogSettings, configure_logging
     from mango.service.security import SecuritySettings, Tokens, check_bind
-    from mango.service.server import ServerSettings
+    from mango.service.server import ServerSettings, called
     from mango.service.server import serve as run
 
     tokens = Tokens.of(read=tokens_of(read_token_file, READ_TOKEN), write=tokens_of(token_file, TOKEN))
     check_bind(host, tokens)
-    names = frozenset(allow_host or ())
+    own = called(host)
+    names = frozenset([*(allow_host or ()), *([] if ":" in own else [own])])  # an IPv6 address is no name
     security = SecuritySettings(tokens=tokens, hosts=names, origins=frozenset(allow_origin or ()))
     configure_logging(LogSettings(json=not plain_log))
-    hub = Hub(storage, _generators(generator or []), address=address or f"http://{host}:{port}")
+    hub = Hub(storage, _generators(generator or []))
+
+    def bound(url: str) -> None:
+        hub.database.address = address or url
+
     try:
-        run(create_app(hub, security), ServerSettings(host=host, port=port))
+        run(create_app(hub, security), ServerSettings(host=host, port=port), bound)
     finally:
         hub.close()
 

@@ -71,6 +71,16 @@ class Database:
         self._prepared = False
         self._early = False
 
+    @property
+    def address(self) -> str:
+        """URL where this process answers, as others are told of what it owns from now on (PostgreSQL); "": unsaid."""
+        return "" if self._claims is None else self._claims.address
+
+    @address.setter
+    def address(self, url: str) -> None:
+        if self._claims is not None:
+            self._claims.address = url
+
     # -- what it holds ---------------------------------------------------------------------------------------------
 
     def studies(self) -> list[Listed]:

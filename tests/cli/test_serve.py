@@ -11,9 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fastapi.testclient import TestClient
 from typer.testing import CliRunner
 
 from mango.cli import app
+from mango.service.app import create_app
+from mango.service.hub import Hub
+from mango.service.server import called
 from tests.service.serving import PATIENCE, process
 from tests.service.wire import Wire, client_of
 
@@ -110,6 +114,45 @@ def test_its_tokens_open_it_and_are_never_shown(tmp_path: Path) -> None:
     assert [kinds.count(kind) for kind in ("Unauthorized", "ReadOnly", "StudyExists", "ProtocolError")] == [4, 1, 2, 1]
     for text in [log, *said]:
         assert not any(token in text for token in (READ, WRITE, LISTED))
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ([], "http://127.0.0.1:{port}"),
+        (["--host", "0.0.0.0"], f"http://{socket.gethostname()}:{{port}}"),
+        (["--host", "0.0.0.0", "--address", "https://rig.lab.edu"], "https://rig.lab.edu"),
+    ],
+)
+def test_the_others_of_a_shared_database_are_told_where_it_answers(
+    options: list[str], told: str, postgresql: str, tmp_path: Path
+) -> None:
+    options = [*options, "--storage", postgresql]
+    headers = {"Authorization": f"Bearer {WRITE}"}
+    with process(tmp_path, options=options, environment={"MANGO_TOKEN": WRITE}) as (service, url):
+        port = url.rpartition(":")[2]
+        told = told.format(port=port)
+        new = {"name": "a", "space": {"kind": "box", "dim": 3}, "budget": 5, "optimizer": "random"}
+        with client_of(f"http://127.0.0.1:{port}") as client:
+            answer = client.post("/v1/studies", headers=headers | {"Host": told.partition("//")[2]}, json=new)
+            assert answer.status_code == (403 if "rig.lab" in told else 201), answer.text
+            if "rig.lab" in told:  # the name of a proxy, unless it is allowed
+                assert client.post("/v1/studies", headers=headers, json=new).status_code == 201
+        with TestClient(create_app(Hub(postgresql)), base_url="http://localhost") as other:
+            said = other.post("/v1/studies/a/ask", json={"n": 1})
+        service.terminate()
+        assert service.wait(PATIENCE) == 0
+    assert said.status_code == 503
+    assert f" {told} owns the study 'a'" in said.json()["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("host", "name"),
+    [("127.0.0.1", "127.0.0.1"), ("::1", "::1"), ("rig.lab.edu", "rig.lab.edu")]
+    + [(everywhere, socket.gethostname()) for everywhere in ("0.0.0.0", "::")],
+)
+def test_what_others_call_it(host: str, name: str) -> None:
+    assert called(host) == name
 
 
 @pytest.mark.slow
