@@ -123,6 +123,17 @@ def test_references_are_among_what_is_being_shown(browser, url):
         expect(tiles.locator("b")).to_have_text(["#0", "#1", "#2", "#3", "#4", "#5", "reference 1", "reference 0"])
 
 
+def test_a_large_block_leaves_its_references_a_place(browser, url):
+    address = created(url, "large-block", references={"every": 10, "count": 2})
+    ask(url, "large-block", 30)
+    with opened(browser, address) as page:
+        live(page)
+        note = "30 trials handed out and not yet answered; 21 of them here; 3 references"
+        expect(page.locator("#shown + .note")).to_have_text(note)
+        expect(page.locator(".shown .tile")).to_have_count(24)
+        expect(page.locator(".shown [data-reference]")).to_have_count(3)
+
+
 def test_a_reference_that_nobody_tells_gives_its_place_up_when_its_lease_is_over(browser, url):
     address = created(url, "untold", references={"every": 2, "count": 1}, lease=0.1)
     call(url, "/untold/ask", {"n": 2})

@@ -61,7 +61,8 @@ export function shown(study, on) {
     const waiting = [...trials.values()].filter((t) => t.state === "open" && !placed.has(keyOf(t)));
     const room = REFERENCES - openReferences(places.map((place) => trials.get(place.key) ?? {})).length;
     const references = waiting.filter(isReference).slice(0, Math.max(0, room));
-    return waiting.filter((shown) => !isReference(shown) || references.includes(shown));
+    const free = PLACES - places.filter(isOpen).length - references.length; // else a large block would leave none
+    return [...waiting.filter((shown) => !isReference(shown)).slice(0, Math.max(0, free)), ...references];
   }
 
   function paint(openCount) {
