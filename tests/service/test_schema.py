@@ -125,17 +125,17 @@ def served(tokens=None):
 
 OPEN, GUARDED = served(), served(Tokens.of(write=[TOKEN]))
 WIDE = served()
-for quickly in (OPEN, GUARDED):
-    quickly.config.phases.coverage.enabled = False  # hundreds of cases for each operation
+for quick in (OPEN, GUARDED):
+    quick.config.phases.coverage.enabled = False  # hundreds of cases for each operation
 ANSWERED: dict[str, set[int]] = defaultdict(set)  # operation -> statuses
 
 
-def quick(examples):
+def seeded(examples):
     return settings(max_examples=examples, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 
 
 @(OPEN.exclude(path_regex=EVENTS).parametrize())
-@quick(8)
+@seeded(8)
 def test_every_answer_fits_the_document(case):
     answer = case.call_and_validate(excluded_checks=LEAVE_OUT)
     ANSWERED[case.operation.label].add(answer.status_code)
@@ -154,34 +154,13 @@ def test_what_was_sent_was_not_all_refused():
 
 
 @(GUARDED.exclude(path_regex=EVENTS).parametrize())
-@quick(1)
+@seeded(1)
 def test_no_operation_forgets_the_token(case):
     case.call_and_validate(checks=[ignored_auth], headers={"Authorization": f"Bearer {TOKEN}"})
 
 
 @pytest.mark.slow
 @(WIDE.exclude(path_regex=EVENTS).parametrize())
-@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
+@seeded(20)
 def test_every_answer_fits_the_document_in_many_cases(case):
     case.call_and_validate(excluded_checks=LEAVE_OUT)
-
-
-@pytest.mark.slow
-def test_requests_one_after_another_fit_the_document():
-    """What one answer names, the next request uses: studies that were made, trials that were handed out."""
-
-    class Steps(WIDE.exclude(path_regex=EVENTS).as_state_machine()):
-        def validate_response(self, response, case, additional_checks=None, **named):
-            case.validate_response(
-                response,
-                additional_checks=additional_checks,
-                excluded_checks=LEAVE_OUT,
-                transport_kwargs=named or None,
-                recorder=self.recorder,
-            )
-
-    Steps.run(
-        settings=settings(
-            max_examples=20, stateful_step_count=15, deadline=None, suppress_health_check=list(HealthCheck)
-        )
-    )
