@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,8 @@ from experiments.benchmarks.stimuli.scores import (
     load,
     without_reference,
 )
+
+MISSING = "\N{EN DASH}"  # a method that did not run on every unit with every seed
 
 
 def text(folder: Path) -> str:
@@ -98,10 +101,14 @@ def differences_table(case: Case, information: str) -> str:
 
 
 def _interval(value: Interval) -> str:
+    if math.isnan(value.mean):
+        return MISSING
     return f"{value.mean:.3f} ({value.low:.3f} to {value.high:.3f})"
 
 
 def _verdict(value: Interval) -> str:
+    if math.isnan(value.mean):
+        return MISSING
     if value.low == value.high:  # one run of each, of which no interval can be made
         return f"{value.mean:+.3f}"
     said = "tie" if value.low <= 0 <= value.high else "better" if value.low > 0 else "worse"
