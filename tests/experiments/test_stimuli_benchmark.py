@@ -251,8 +251,8 @@ def test_a_tie_is_called_one() -> None:
     assert near.low < 0 < near.high
     assert 0 < apart.low < 0.1 < apart.high
     assert report._verdict(scores.difference(np.ones((1, 1)), np.zeros((1, 1)))) == "+1.000", "one run says nothing"
-    few = np.array([[1.0], [np.nan]])
-    assert report._verdict(scores.difference(np.ones((2, 1)), few)) == report.MISSING, "neither better nor worse"
+    few = np.array([[1.0, np.nan], [1.0, np.nan]])
+    assert report._verdict(scores.difference(np.ones((2, 2)), few)) == report.MISSING, "neither better nor worse"
     assert report._interval(scores.interval(few)) == report.MISSING
     said = report.differences_table(case(cma=[[0.2, 0.2], [0.2, 0.2]], auto=[[0.5, 0.4], [0.6, 0.5]]), "chart")
     assert "better" in said

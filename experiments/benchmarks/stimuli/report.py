@@ -20,7 +20,7 @@ from experiments.benchmarks.stimuli.scores import (
     without_reference,
 )
 
-MISSING = "\N{EN DASH}"  # a method that did not run on every unit with every seed
+MISSING = "\N{EN DASH}"  # no unit has all seeds
 
 
 def text(folder: Path) -> str:
