@@ -57,7 +57,8 @@ class Auto(Optimizer):
             self._arms["mutation"] = Evolution(space, seed=seed + len(self._arms), **common)
             for name, probes in self._probes(chart).items():
                 self._arms[name] = probes(space, seed=seed + len(self._arms), **common)
-        self._found = {name: Leaders(space.dim, space.dtype) for name in self._arms}  # of own trials
+        probers = [name for name in PROBERS if name in self._arms]
+        self._found = {name: Leaders(space.dim, space.dtype) for name in probers}  # by each kind of first codes
         self._owner: dict[int, tuple[str, int]] = {}  # open trial -> arm, its number there
 
     def _chart_of(self, chart: Chart | str | None) -> tuple[str, Chart | str | None] | None:
@@ -145,13 +146,15 @@ class Auto(Optimizer):
         for name, arm in self._arms.items():
             own = np.array([owner == name for owner, _ in owners], np.bool_)
             numbers = np.array([number for owner, number in owners if owner == name], np.int64)
-            self._found[name].note(batch.points[own], batch.values[own], batch.keys[own], batch.errors[own])
+            if name in self._found:
+                self._found[name].note(batch.points[own], batch.values[own], batch.keys[own], batch.errors[own])
             arm.tell(numbers, batch.values[own], keys=batch.keys[own], errors=batch.errors[own])
             self._show(arm, batch, ~own)
 
     def _observe(self, batch: Learned) -> None:
-        for name, arm in self._arms.items():
-            self._found[name].refine(batch.points, batch.values, batch.keys, batch.errors)
+        for found in self._found.values():
+            found.refine(batch.points, batch.values, batch.keys, batch.errors)
+        for arm in self._arms.values():
             self._show(arm, batch, np.ones(len(batch.values), np.bool_))
 
     def _show(self, arm: Optimizer, batch: Learned, rows: NDArray[np.bool_]) -> None:
@@ -165,8 +168,9 @@ class Auto(Optimizer):
             "owner_arms": np.array([names.index(self._owner[i][0]) for i in open_ids], np.int64),
             "owner_numbers": np.array([self._owner[i][1] for i in open_ids], np.int64),
         }
+        for name, found in self._found.items():
+            state |= {f"{name}.found.{key}": part for key, part in found.state().items()}
         for name, arm in self._arms.items():
-            state |= {f"{name}.found.{key}": part for key, part in self._found[name].state().items()}
             state |= {f"{name}.{key}": part for key, part in arm.state_dict().items()}
         return state
 
@@ -175,6 +179,7 @@ class Auto(Optimizer):
         columns = (state[f"owner_{part}"] for part in ("ids", "arms", "numbers"))
         rows = zip(*(np.asarray(column, np.int64).tolist() for column in columns), strict=True)
         self._owner = {number: (names[arm], own) for number, arm, own in rows}
+        for name, found in self._found.items():
+            found.restore(part_of(state, f"{name}.found."))
         for name, arm in self._arms.items():
-            self._found[name].restore(part_of(state, f"{name}.found."))
             arm.load_state_dict(part_of(state, f"{name}."))

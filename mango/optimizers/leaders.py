@@ -71,8 +71,8 @@ class Leaders:
 
     def refine(self, codes: NDArray[Any], values: Floats, keys: Floats, errors: Floats) -> None:
         """Takes those answers ``(n,)`` that refine codes among the leaders, and no others."""
-        known = {code.tobytes() for code in self._codes}
-        rows = np.array([code.tobytes() in known for code in codes], np.bool_) & ~np.isnan(errors)
+        known = self._places(codes)
+        rows = np.array([bool(places) for places in known], np.bool_) & ~np.isnan(errors)
         self.note(codes[rows], values[rows], keys[rows], errors[rows])
 
     def note(self, codes: NDArray[Any], values: Floats, keys: Floats, errors: Floats) -> None:
@@ -81,10 +81,7 @@ class Leaders:
         codes, values, keys, errors = codes[measured], values[measured], keys[measured], errors[measured]
         if not len(values):
             return
-        known: dict[bytes, list[int]] = {}
-        for place, code in enumerate(self._codes):
-            known.setdefault(code.tobytes(), []).append(place)
-        places = [known.get(code.tobytes(), []) for code in codes]
+        places = self._places(codes)
         self._count(values, errors, np.array([not rows for rows in places]))
         added = np.ones(len(values), np.bool_)
         stay = np.ones(len(self._values), np.bool_)
@@ -93,6 +90,10 @@ class Leaders:
                 first = rows[0]
                 self._values[first], self._keys[first], self._errors[first] = values[row], keys[row], errors[row]
                 stay[rows[1:]] = added[row] = False
+        if not self.noisy and stay.all() and len(self._values) == KEPT:
+            added &= values >= self._values.min()  # the others would not stay
+            if not added.any():
+                return
         self._codes = np.concatenate([self._codes[stay], codes[added]])
         self._values = np.concatenate([self._values[stay], values[added]])
         self._keys = np.concatenate([self._keys[stay], keys[added]])
@@ -101,6 +102,15 @@ class Leaders:
             best = np.sort(ranking(self._expected(), self._keys)[:KEPT])
             self._codes, self._values = self._codes[best], self._values[best]
             self._keys, self._errors = self._keys[best], self._errors[best]
+
+    def _places(self, codes: NDArray[Any]) -> list[list[int]]:
+        """Where each of the codes ``(n, dim)`` stands among the leaders, perhaps more than once."""
+        places: list[list[int]] = [[] for _ in codes]
+        alike = codes[:, :1] == self._codes[:, 0]  # on the first axis, which suffices to tell nearly all apart
+        for row, place in np.argwhere(alike).tolist():
+            if codes[row].tobytes() == self._codes[place].tobytes():
+                places[row].append(place)
+        return places
 
     def _count(self, values: Floats, errors: Floats, fresh: NDArray[np.bool_]) -> None:
         """The moments of all answers; those to codes among the leaders were counted before."""
