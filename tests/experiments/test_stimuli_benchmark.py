@@ -40,6 +40,12 @@ def test_smoke(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     main(arguments)
     assert "0 of 4 runs to do" in capsys.readouterr().out, "nothing is run twice"
     assert results.read(tmp_path / results.RUNS) == before
+    (tmp_path / results.RUNS).unlink()
+    main(arguments)
+    assert "0 of 4 runs to do" in capsys.readouterr().out, "the table is enough to go on"
+    assert [(run["key"], run["value"]) for run in results.read_folder(tmp_path)] == [
+        (run["key"], run["value"]) for run in before
+    ]
 
 
 @pytest.mark.slow

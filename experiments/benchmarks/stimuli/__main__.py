@@ -4,8 +4,8 @@
         [--noises ...] [--batches ...] [--budgets ...] [--seeds N] [--workers N] [--out DIR]
 
 Every finished run is kept at once in runs.jsonl under --out; another call with the same --out runs what is missing.
-Then results.parquet, report.md and the pictures are written, of all that the folder holds. --workers 0 does without
-Ray.
+Then results.parquet, report.md and the pictures are written, of all that the folder holds. What results.parquet holds
+is not run again either, so that a folder with nothing but a copy of it is gone on with. --workers 0 does without Ray.
 """
 
 from __future__ import annotations
@@ -61,8 +61,7 @@ def main(arguments: list[str] | None = None) -> None:
         seeds=range(chosen.seeds),
     )
     _run(tasks, out, chosen.workers)
-    runs = results.read(out / results.RUNS)
-    results.write_table(out, runs)
+    results.write_table(out, results.read_folder(out))
     text = report.text(out)
     (out / "report.md").write_text(text)
     print(text)
@@ -100,7 +99,7 @@ def _methods(wanted: Sequence[str] | None) -> list[Method]:
 
 
 def _run(tasks: Sequence[Task], out: Path, workers: int) -> None:
-    done = {run["key"] for run in results.read(out / results.RUNS)}
+    done = {run["key"] for run in results.read_folder(out)}
     missing = [task for task in tasks if task.key not in done]
     about = {"machine": machine(), "commit": commit()}
     evaluations, best = 0, ""

@@ -42,7 +42,7 @@ def text(folder: Path) -> str:
 
 def made_with(folder: Path) -> str:
     """Machines, commits and versions of the runs."""
-    runs = results.read(folder / results.RUNS)
+    runs = results.read_folder(folder)
     packages = sorted({f"{run['package']} {run['version']}" for run in runs})
     machines, commits = (sorted({run[name] for run in runs if run[name]}) for name in ("machine", "commit"))
     hours = sum(run["seconds"] for run in runs) / 3600

@@ -1,4 +1,7 @@
-"""Runs as they are kept: a line of JSON each, added when it is done; and all of them as one parquet table."""
+"""Runs as they are kept: a line of JSON each, added when it is done; and all of them as one parquet table.
+
+The table holds all that is kept of a run, so that a folder with nothing but `TABLE` is gone on with: `read_folder`.
+"""
 
 from __future__ import annotations
 
@@ -29,6 +32,9 @@ COLUMNS = (
     "natural_maximum",
     "seconds",
     "seconds_target",
+    "key",
+    "machine",
+    "commit",
 )
 
 
@@ -47,6 +53,28 @@ def read(file: Path) -> list[dict[str, Any]]:
         text = text[: text.rfind("\n") + 1]
         file.write_text(text)
     return [json.loads(line) for line in text.splitlines()]
+
+
+def read_folder(folder: Path) -> list[dict[str, Any]]:
+    """All complete runs of a folder: those of `RUNS`, and those that only `TABLE` has."""
+    runs = read(folder / RUNS)
+    known = {run["key"] for run in runs}
+    return [run for run in read_table(folder / TABLE) if run["key"] not in known] + runs
+
+
+def read_table(file: Path) -> list[dict[str, Any]]:
+    """The runs that `write_table` wrote, ``budgets`` being those at which they were scored; none without the file."""
+    if not file.exists():
+        return []
+    runs: dict[str, dict[str, Any]] = {}
+    for row in pq.read_table(file).to_pylist():
+        new = {name: row[name] for name in COLUMNS} | {"budgets": [], "evaluations": [], "value": []}
+        run = runs.setdefault(row["key"], new)
+        run["evaluations"].append(row["evaluations"])
+        run["value"].append(row["value"])
+        if row["scored"]:
+            run["budgets"].append(row["evaluations"])
+    return list(runs.values())
 
 
 def write_table(folder: Path, runs: Sequence[Mapping[str, Any]]) -> None:
