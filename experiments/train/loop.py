@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from importlib.metadata import version
@@ -21,6 +21,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from torch import Tensor, nn
 
 from experiments.train import checkpoint
+from mango.appraisal.images import batches as batches
 from mango.zoo import Card
 
 DATA = "CIFAR-10 (Krizhevsky 2009), JPEG-encoded at quality about 75: figures lie a little below published ones"
@@ -28,7 +29,10 @@ DATA = "CIFAR-10 (Krizhevsky 2009), JPEG-encoded at quality about 75: figures li
 
 @dataclass(frozen=True)
 class Phase:
-    """``iterations`` steps of ``loss(images, labels)`` with Adam, the rate falling by a cosine to a hundredth."""
+    """``iterations`` steps of ``loss(images, labels)``, the rate falling by a cosine to a hundredth.
+
+    Steps are AdamW's, or with ``momentum`` those of gradient descent with Nesterov's momentum.
+    """
 
     name: str
     iterations: int
@@ -37,6 +41,15 @@ class Phase:
     batch: int = 128
     shift: int = 4  # pixels by which an image may move; images are mirrored in any case
     weight_decay: float = 0.0
+    momentum: float | None = None
+    warmup: int = 0  # iterations over which the rate first rises linearly
+
+    def rate_at(self, iteration: int) -> float:
+        """The learning rate of an iteration."""
+        if iteration < self.warmup:
+            return self.rate * (iteration + 1) / self.warmup
+        done = (iteration - self.warmup) / (self.iterations - self.warmup)
+        return self.rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * done)))
 
 
 def arguments(description: str, **defaults: Any) -> argparse.ArgumentParser:
@@ -86,7 +99,7 @@ def train(
         for p, phase in enumerate(phases):
             if p < start_phase:
                 continue
-            optimizer = torch.optim.AdamW(model.parameters(), phase.rate, weight_decay=phase.weight_decay)
+            optimizer = _optimizer(model, phase)
             first = 0
             if p == start_phase and saved is not None:
                 optimizer.load_state_dict(saved)
@@ -96,7 +109,7 @@ def train(
             model.train()
             for i in range(first, phase.iterations):
                 for group in optimizer.param_groups:
-                    group["lr"] = phase.rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * i / phase.iterations)))
+                    group["lr"] = phase.rate_at(i)
                 x, y = _batch(images, labels, phase, (seed, p, i), device)
                 optimizer.zero_grad(set_to_none=True)
                 loss = phase.loss(x, y)
@@ -120,21 +133,33 @@ def train(
     model.eval()
 
 
-def batches(images: Tensor, size: int, device: torch.device) -> Iterator[Tensor]:
-    """All images in order, as float in [0, 1] on the device."""
-    for begin in range(0, len(images), size):
-        yield images[begin : begin + size].to(device).float() / 255
+def card(
+    name: str,
+    summary: str,
+    options: argparse.Namespace,
+    figures: dict[str, float],
+    notes: str,
+    *,
+    module: str,
+    network: Mapping[str, Any] | None = None,
+) -> Card:
+    """The card of a trained model; digests are filled in when it is published.
 
-
-def card(name: str, summary: str, options: argparse.Namespace, figures: dict[str, float], notes: str) -> Card:
-    """The card of a trained model; digests are filled in when it is published."""
+    Args:
+        name: of the model.
+        summary: one line.
+        options: of the command line.
+        figures: what the model is worth.
+        notes: what a user should know of it.
+        module: of ``experiments.train`` that trained it.
+        network: options of the network's class.
+    """
     settings = [f"--{key.replace('_', '-')} {value}" for key, value in vars(options).items() if value is not None]
     hidden = ("--data", "--out", "--device", "--every")
-    module = name.split("-")[0].replace("snn", "spiking")
     return Card(
         name=name,
         summary=summary,
-        options={},
+        options=dict(network or {}),
         data=DATA,
         command=f"python -m experiments.train.{module} --data DIR --out DIR "
         + " ".join(part for part in settings if not part.startswith(hidden)),
@@ -146,6 +171,14 @@ def card(name: str, summary: str, options: argparse.Namespace, figures: dict[str
         figures=figures,
         notes=notes,
         sha256={},
+    )
+
+
+def _optimizer(model: nn.Module, phase: Phase) -> torch.optim.Optimizer:
+    if phase.momentum is None:
+        return torch.optim.AdamW(model.parameters(), phase.rate, weight_decay=phase.weight_decay)
+    return torch.optim.SGD(
+        model.parameters(), phase.rate, phase.momentum, weight_decay=phase.weight_decay, nesterov=True
     )
 
 

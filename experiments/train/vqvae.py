@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from experiments.train import loop
-from mango import zoo
+from mango import appraisal, zoo
+from mango.appraisal.images import load_test
 from mango.datasets import load_cifar10
 from mango.generators.vqvae import VQVAEGenerator
 from mango.networks.vqvae import VQVAE
@@ -39,21 +40,21 @@ def main(argv: list[str] | None = None) -> None:
 
     phase = loop.Phase("vqvae", options.iterations, 1e-3, loss, shift=0)
     loop.train(model, images, labels, [phase], seed=options.seed, out=options.out, every=options.every)
-    test_images = torch.from_numpy(load_cifar10(options.data, "test").images)
-    worth = figures(model, test_images)
+    worth = appraisal.figures("vqvae-cifar10", model, options.data)
     card = loop.card(
         "vqvae-cifar10",
         "8 x 8 labels of 512, embedding 64 (Pospelov et al. 2024)",
         options,
         worth,
         "bfloat16 training.",
+        module="vqvae",
     )
     nature = {
         "natural_codes": codes(model, images[:NATURAL]),
         "log_prior_quantiles": np.zeros(QUANTILES),
     }
     zoo.publish(card, model, nature, options.out)
-    prior = VQVAEGenerator(options.out).log_prior(codes(model, test_images))
+    prior = VQVAEGenerator(options.out).log_prior(codes(model, load_test(options.data)[0]))
     nature["log_prior_quantiles"] = np.quantile(prior, np.linspace(0, 1, QUANTILES))
     zoo.publish(card, model, nature, options.out)
     print(worth)
@@ -65,20 +66,6 @@ def codes(model: VQVAE, images: Tensor) -> NDArray[np.uint16]:
     device = next(model.parameters()).device
     labels = [model.encode(x).flatten(1).cpu() for x in loop.batches(images, 500, device)]
     return torch.cat(labels).numpy().astype(np.uint16)
-
-
-@torch.no_grad()
-def figures(model: VQVAE, images: Tensor) -> dict[str, float]:
-    """Test MSE on the [0, 1] scale and perplexity of all test codes."""
-    device = next(model.parameters()).device
-    error, counts = 0.0, torch.zeros(len(model.quantizer.codebook))
-    for x in loop.batches(images, 500, device):
-        labels = model.encode(x)
-        counts += torch.bincount(labels.flatten().cpu(), minlength=len(counts))
-        error += float((model.decode(labels).clamp(0, 1) - x).square().mean((1, 2, 3)).sum())
-    share = counts / counts.sum()
-    perplexity = float(torch.exp(-(share * torch.log(share.clamp_min(1e-12))).sum()))
-    return {"mse": error / len(images), "perplexity": perplexity}
 
 
 if __name__ == "__main__":

@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mango.errors import UnknownName, WeightsError
+from mango.errors import InputError, UnknownName, WeightsError
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
 FOLDER = Path(__file__).parent
 TABLE: dict[str, str] = {
@@ -104,15 +104,62 @@ def nature(name: str, folder: Path = FOLDER) -> dict[str, NDArray[Any]]:
     return arrays
 
 
+def verify(name: str, folder: Path = FOLDER) -> int:
+    """How many files a model has, all of them looked at.
+
+    Raises:
+        UnknownName: no such model.
+        WeightsError: a file is missing, damaged, or not the one of the card.
+    """
+    described = card(name, folder)
+    for file in described.sha256:
+        _verified(described, file, folder)
+    return len(described.sha256)
+
+
+def size(name: str, folder: Path = FOLDER) -> int:
+    """Bytes of a model's files, the card aside.
+
+    Raises:
+        UnknownName: no such model.
+        WeightsError: the card or a file is missing.
+    """
+    try:
+        return sum((folder / file).stat().st_size for file in card(name, folder).sha256)
+    except OSError as error:
+        raise WeightsError(f"a file of {name} is missing ({error}); install mango again") from error
+
+
+def round_to_half(network: nn.Module) -> None:
+    """Rounds weights and buffers to what float16 can hold, in place; they stay float32.
+
+    What is measured after that holds for what `publish` writes, which is half as large.
+
+    Raises:
+        InputError: a value is not finite or lies beyond float16; nothing was rounded.
+    """
+    import torch
+
+    largest = torch.finfo(torch.float16).max
+    parts = {name: value for name, value in network.state_dict().items() if value.is_floating_point()}
+    for name, value in parts.items():
+        if not bool((value.abs() <= largest).all()):
+            found = float(value.abs().max())
+            raise InputError(f"{name} holds {found:g}; float16 holds numbers up to {largest:g}: publish it unrounded")
+    for value in parts.values():
+        value.copy_(value.half())
+
+
 def publish(described: Card, network: nn.Module, arrays: dict[str, NDArray[Any]], folder: Path = FOLDER) -> Card:
     """Writes a model's three files into ``folder``; the card's ``sha256`` is filled in.
 
-    ``described.sha256`` may be empty; everything else is kept as it is.
+    ``described.sha256`` may be empty; everything else is kept as it is. Weights go into float16 where that loses
+    nothing (see `round_to_half`); `load` gives back the same numbers in the network's own precision.
     """
     from safetensors.numpy import save as pack_arrays
     from safetensors.torch import save as pack_weights
 
-    weights = {key: value.contiguous().cpu() for key, value in network.state_dict().items()}
+    weights = {key: _packed(value.contiguous().cpu()) for key, value in network.state_dict().items()}
     contiguous = {key: np.ascontiguousarray(value) for key, value in arrays.items()}
     parts: dict[str, Callable[[], bytes]] = {
         f"{described.name}.safetensors": lambda: pack_weights(weights),
@@ -127,6 +174,14 @@ def publish(described: Card, network: nn.Module, arrays: dict[str, NDArray[Any]]
     text = json.dumps(asdict(complete), indent=2) + "\n"
     (folder / f"{described.name}.json").write_text(text, encoding="utf-8")
     return complete
+
+
+def _packed(weights: Tensor) -> Tensor:
+    """The same numbers in float16, where it holds every one of them."""
+    if not weights.is_floating_point():
+        return weights
+    half = weights.half()
+    return half if bool((half.to(weights.dtype) == weights).all()) else weights
 
 
 def _verified(described: Card, file: str, folder: Path) -> bytes:

@@ -33,7 +33,7 @@ def test_networks_load_in_eval_mode(name: str) -> None:
 
 
 def test_all_weights_together_are_small() -> None:
-    assert sum(file.stat().st_size for file in zoo.FOLDER.glob("*.safetensors")) < 12e6
+    assert sum(file.stat().st_size for file in zoo.FOLDER.glob("*.safetensors")) < 40e6
 
 
 def test_unknown_model() -> None:

@@ -1,0 +1,83 @@
+"""The figures of a card are what the network does to the test images of a folder, and nothing else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from mango import appraisal, zoo
+from mango.appraisal.images import batches, load_test
+from mango.errors import DataError, UnknownName
+from mango.networks.spiking import SpikingConvNet
+from mango.networks.vqvae import VQVAE
+from mango.targets.spiking.cifar10 import PREPROCESS
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("images")
+    rng = np.random.default_rng(0)
+    for i in range(110):  # more than one batch of a spiking network
+        place = folder / "test" / str(i % 10)
+        place.mkdir(parents=True, exist_ok=True)
+        coarse = rng.integers(0, 256, (4, 4, 3), np.uint8)
+        Image.fromarray(coarse.repeat(8, 0).repeat(8, 1)).save(place / f"{i:03}.png")
+    return folder
+
+
+def test_every_model_of_the_zoo_can_be_appraised() -> None:
+    assert set(appraisal.TABLE) == set(zoo.TABLE)
+
+
+def test_images_come_in_order_and_whole(data: Path) -> None:
+    images, labels = load_test(data)
+    assert len(images) == len(labels) == 110
+    parts = list(batches(images, 100, torch.device("cpu")))
+    assert [len(part) for part in parts] == [100, 10]
+    assert np.array_equal(torch.cat(parts).numpy() * np.float32(255), images.numpy())
+
+
+def test_figures_of_a_vqvae(data: Path) -> None:
+    found = appraisal.appraise("vqvae-cifar10", data)
+    network = zoo.load("vqvae-cifar10")
+    assert isinstance(network, VQVAE)
+    x = load_test(data)[0].float() / 255
+    labels = torch.cat([network.encode(image[None]) for image in x])
+    error = float((network.decode(labels).clamp(0, 1) - x).square().mean())
+    share = np.bincount(labels.flatten().numpy()) / labels.numel()
+    entropy = -sum(p * np.log(p) for p in share if p)
+    assert found == {"mse": pytest.approx(error, rel=1e-4), "perplexity": pytest.approx(np.exp(entropy), rel=1e-4)}
+
+
+def test_figures_of_a_spiking_network(data: Path) -> None:
+    found = appraisal.appraise("snn-cifar10", data)
+    network = zoo.load("snn-cifar10")
+    assert isinstance(network, SpikingConvNet)
+    images, labels = load_test(data)
+    counts = network(PREPROCESS(images.float() / 255)).sum(0)
+    best, second = counts.topk(2).values.T
+    clear = best > second  # where counts differ, the current has no say
+    right = int((counts.argmax(1) == labels)[clear].sum())
+    assert 0 < right <= round(found["accuracy"] * 110) <= right + int((~clear).sum())
+
+
+def test_a_network_may_be_any_of_that_kind(data: Path) -> None:
+    torch.manual_seed(0)
+    network = VQVAE(labels=4, hidden=8, residual=4, blocks=1)
+    found = appraisal.figures("vqvae-cifar10", network, data)
+    assert 1 <= found["perplexity"] <= 4
+    assert not network.training
+
+
+def test_a_model_that_is_not_there(data: Path) -> None:
+    with pytest.raises(UnknownName, match="vqvae-cifar10"):
+        appraisal.appraise("vqvae-cifar", data)
+
+
+def test_a_folder_without_images(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="holds no test images"):
+        appraisal.appraise("vqvae-cifar10", tmp_path)
