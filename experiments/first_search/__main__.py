@@ -22,9 +22,12 @@ from mango.generators import make_generator
 from mango.naturalness import percentile
 from mango.study import Study, run
 from mango.targets.spiking import SpikingTarget
-from mango.targets.spiking.cifar10 import LAYERS, network
+from mango.targets.spiking.cifar10 import network
+from mango.targets.spiking.nature import NETWORKS
 
 GENERATOR = "vqvae-cifar10"
+NETWORK = "snn-cifar10"
+LAYERS = NETWORKS[NETWORK].layers
 UNITS = 10  # of each hidden layer
 
 
@@ -78,7 +81,7 @@ def units(seed: int) -> list[str]:
 
 def search(unit: str, optimizer: str, budget: int, seed: int) -> dict[str, Any]:
     """One search, as plain data."""
-    evaluator = LocalEvaluator(GENERATOR, f"snn-cifar10:{unit}")
+    evaluator = LocalEvaluator(GENERATOR, f"{NETWORK}:{unit}")
     generator: Any = evaluator.generator
     nature = evaluator.target.summary  # type: ignore[attr-defined]
     with Study(generator, budget=budget, optimizer=optimizer, seed=seed) as study:
@@ -105,7 +108,7 @@ def uniform_maxima() -> dict[str, NDArray[np.float64]]:
     generator = make_generator(GENERATOR)
     labels = np.arange(generator.space.levels[0])
     images = generator.decode(np.repeat(labels[:, None], generator.space.dim, axis=1))
-    return {layer: SpikingTarget(network(), layer).record(images).max(0) for layer in LAYERS}
+    return {layer: SpikingTarget(network(NETWORK), layer).record(images).max(0) for layer in LAYERS}
 
 
 def _file(out: Path, unit: str) -> Path:

@@ -12,7 +12,7 @@ from mango.analysis.findings import Shown
 from mango.datasets import CIFAR10_CLASSES
 from mango.generators import make_generator
 from mango.naturalness import naturalness
-from mango.targets.spiking.cifar10 import LAYERS
+from mango.targets.spiking.nature import NETWORKS
 
 
 def kind(result: dict[str, Any]) -> str:
@@ -27,7 +27,7 @@ def table(results: Sequence[dict[str, Any]]) -> str:
         "| layer | units | silent | saturated | above the natural maximum | share | median of best / natural maximum |",
         "|---|---|---|---|---|---|---|",
     ]
-    for layer in [*LAYERS, "all"]:
+    for layer in [*NETWORKS["snn-cifar10"].layers, "all"]:
         own = [r for r in results if layer in ("all", r["unit"].partition("/")[0])]
         if not own:
             continue

@@ -13,7 +13,6 @@ from rich.table import Table
 from mango.analysis.findings import best_of, naturalness_lines, number, with_error
 from mango.errors import WeightsError
 
-SPIKING = "snn-cifar10"
 OWN = {
     "generators": {"module:factory": "your own, a function without arguments"},
     "targets": {
@@ -59,15 +58,16 @@ def names(table: str) -> dict[str, Any]:
 
         return {name: summary for name, (_, summary) in GENERATORS.items()}
     from mango.targets import TABLE as TARGETS
+    from mango.targets.spiking.kernels import active
+    from mango.targets.spiking.nature import NETWORKS
 
     found = {name: summary for name, (_, summary) in TARGETS.items()}
-    from mango.targets.spiking.kernels import active
-
-    return {**found, SPIKING: {"summary": found[SPIKING], "layers": _layers(), "kernels": active()}}
+    spiking = {name: {"summary": found[name], "layers": _layers(name), "kernels": active()} for name in NETWORKS}
+    return {**found, **spiking}
 
 
 def print_names(tables: Mapping[str, Mapping[str, Any]]) -> None:
-    """The tables, with silent and saturated units of the zoo's spiking network below, and what computes such ones."""
+    """The tables, with silent and saturated units of the zoo's spiking networks below, and what computes such ones."""
     console = Console(highlight=False, emoji=False)  # :factory: is one
     for title, rows in tables.items():
         table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, show_header=False)
@@ -79,8 +79,10 @@ def print_names(tables: Mapping[str, Mapping[str, Any]]) -> None:
             table.add_row(name, what)
         console.print(table)
         if title == "targets":
-            _print_layers(console, rows[SPIKING]["layers"])
-            console.print(f"kernels of spiking networks: {rows[SPIKING]['kernels']}")
+            spiking = {name: what for name, what in rows.items() if isinstance(what, dict)}
+            for name, what in spiking.items():
+                _print_layers(console, name, what["layers"])
+            console.print(f"kernels of spiking networks: {', '.join({what['kernels'] for what in spiking.values()})}")
 
 
 def spans(numbers: Sequence[int]) -> str:
@@ -138,21 +140,21 @@ def _print_several(console: Console, found: Mapping[str, Any], folder: Path) -> 
     console.print(str(folder / "report.html") if ended else f"go on with `mango resume {folder}`", markup=False)
 
 
-def _layers() -> dict[str, dict[str, Any]] | str:
-    """Units of each layer of the spiking network; a text where its weights are missing."""
+def _layers(network: str) -> dict[str, dict[str, Any]] | str:
+    """Units of each layer of a spiking network; a text where its weights are missing."""
     from mango.targets.spiking.nature import units_of_note
 
     try:
-        return units_of_note()
+        return units_of_note(network)
     except WeightsError as error:
         return str(error)
 
 
-def _print_layers(console: Console, layers: dict[str, dict[str, Any]] | str) -> None:
+def _print_layers(console: Console, network: str, layers: dict[str, dict[str, Any]] | str) -> None:
     if isinstance(layers, str):
         console.print(layers, markup=False)
         return
-    table = Table(box=box.SIMPLE_HEAD, title=f"units of {SPIKING}", title_justify="left", title_style="bold")
+    table = Table(box=box.SIMPLE_HEAD, title=f"units of {network}", title_justify="left", title_style="bold")
     table.caption = "silent: no test image makes it spike; saturated: a test image makes it spike at every step"
     table.caption_justify = "left"
     for name in ("layer", "units", "silent", "saturated"):

@@ -31,7 +31,7 @@ def test_every_optimizer_is_listed():
 
 
 def test_silent_and_saturated_units_are_marked(monkeypatch):
-    monkeypatch.setattr("mango.targets.spiking.nature.units_of_note", lambda: LAYERS)
+    monkeypatch.setattr("mango.targets.spiking.nature.units_of_note", lambda _network: LAYERS)
     ran = CliRunner().invoke(app, ["list", "targets"], env={"COLUMNS": "120"})
     assert ran.exit_code == 0
     assert all(name in ran.stdout for name in TARGETS)
@@ -60,7 +60,7 @@ def test_lists_load_no_torch():
 
 
 def test_missing_weights_do_not_hide_the_other_targets(monkeypatch):
-    def missing():
+    def missing(_network):
         raise WeightsError("the card cannot be read")
 
     monkeypatch.setattr("mango.targets.spiking.nature.units_of_note", missing)

@@ -115,9 +115,8 @@ def _t128() -> nn.Module:
 
 def _zoo() -> nn.Module:
     from mango import zoo
-    from mango.targets.spiking.cifar10 import MODEL
 
-    return zoo.load(MODEL)
+    return zoo.load("snn-cifar10")
 
 
 def _connected() -> nn.Module:

@@ -12,9 +12,10 @@ from mango.networks.spiking import SpikingConvNet
 from mango.targets import make_target
 from mango.targets.spiking import readouts
 from mango.targets.spiking.cifar10 import PREPROCESS, Cifar10Unit, network
-from mango.targets.spiking.nature import LAYERS, STEPS, units_of_note
+from mango.targets.spiking.nature import NETWORKS, units_of_note
 from mango.testing import check_target
 
+STEPS, LAYERS = NETWORKS["snn-cifar10"].steps, NETWORKS["snn-cifar10"].layers
 IMAGES = np.random.default_rng(0).integers(0, 256, (12, 3, 32, 32)).astype(np.float32) / np.float32(255)
 
 
@@ -67,9 +68,9 @@ def test_read_outs_equal_the_network_s_own_loop() -> None:
         spikes = own(PREPROCESS(torch.from_numpy(IMAGES)).contiguous(memory_format=torch.channels_last), STEPS)
     rates = spikes.mean(0).double().numpy()
     assert rates.max() > 0
-    assert (network().read(IMAGES, "output", (), "rate") == rates).all()
+    assert (network("snn-cifar10").read(IMAGES, "output", (), "rate") == rates).all()
     first = np.where(spikes.any(0), spikes.argmax(0) + 1, STEPS + 1)
-    assert (network().read(IMAGES, "output", (), "latency") == -first).all()
+    assert (network("snn-cifar10").read(IMAGES, "output", (), "latency") == -first).all()
 
 
 @pytest.mark.parametrize("layer", LAYERS)
@@ -82,7 +83,7 @@ def test_one_unit_is_its_part_of_the_record(layer: str) -> None:
 
 
 def test_a_neuron_is_its_part_of_the_channel() -> None:
-    rates = network().read(IMAGES, "lif3", (), "rate")
+    rates = network("snn-cifar10").read(IMAGES, "lif3", (), "rate")
     answer = make_target("snn-cifar10:lif3/4,1,3").respond(IMAGES)
     assert (np.asarray(answer[0]) == rates[:, 4, 1, 3]).all()
     place = make_target("snn-cifar10:lif3/*,1,3").respond(IMAGES)
@@ -139,7 +140,7 @@ def test_a_recording_of_channels_and_neurons() -> None:
 
 
 def test_units_of_note() -> None:
-    notes = units_of_note()
+    notes = units_of_note("snn-cifar10")
     assert list(notes) == list(LAYERS)
     for note in notes.values():
         assert not set(note["silent"]) & set(note["saturated"])

@@ -177,4 +177,4 @@ def test_no_answer_depends_on_its_batch(name: str) -> None:
     "spec", ["lif1/3", "lif2/17", "lif3/7@membrane", "lif3/2,1,1@latency", "output/cat", "output/9"]
 )
 def test_no_answer_of_the_zoo_s_network_depends_on_its_batch(spec: str) -> None:
-    expect_no_difference(cifar10.make_spiking(cifar10.MODEL, spec))
+    expect_no_difference(cifar10.make_spiking("snn-cifar10", spec))
