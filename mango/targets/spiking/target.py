@@ -130,12 +130,15 @@ def checked_index(layer: str, unit: Unit, shape: Sequence[int]) -> Index:
     return tuple(checked)
 
 
-def parse_place(detail: str, names: Mapping[str, Sequence[str]] | None = None) -> tuple[str, Index, str]:
+def parse_place(
+    detail: str, names: Mapping[str, Sequence[str]] | None = None, default: str = "rate"
+) -> tuple[str, Index, str]:
     """Layer, index and read-out of ``LAYER/UNIT@READOUT``; ``*`` is every unit of an axis, no unit the whole layer.
 
     Args:
         detail: such as ``"lif2/17"``, ``"lif2/17,3,4@latency"``, ``"lif2/*,3,4"``, ``"output/cat"``.
         names: of units, by layer.
+        default: the read-out where none is named.
 
     Raises:
         UnknownName: a unit that is neither a number nor a known name.
@@ -145,10 +148,10 @@ def parse_place(detail: str, names: Mapping[str, Sequence[str]] | None = None) -
     layer, _, unit = place.partition("/")
     known = list((names or {}).get(layer, ()))
     if unit in known:
-        return layer, (known.index(unit),), readout or "rate"
+        return layer, (known.index(unit),), readout or default
     parts = unit.split(",") if unit else []
     if all(part == "*" or part.isdigit() for part in parts):
-        return layer, tuple(None if part == "*" else int(part) for part in parts), readout or "rate"
+        return layer, tuple(None if part == "*" else int(part) for part in parts), readout or default
     if known:
         raise UnknownName(f"unit of {layer}", unit, known, f"Or a number from 0 to {len(known) - 1}.")
     raise InputError(f"{detail}: expected LAYER/UNIT@READOUT with UNIT a number, numbers like 17,3,4, or * for all")

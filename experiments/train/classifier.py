@@ -1,0 +1,97 @@
+"""Trains a classifier of CIFAR-10: ``python -m experiments.train.classifier --network resnet18 --data DIR --out DIR``.
+
+Mirrored and shifted images, smoothed labels (0.1), a rate that rises and then falls by a cosine, bfloat16. Weights are
+rounded to float16 before anything is measured.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from experiments.train import loop
+from mango import zoo
+from mango.appraisal.classifier import figures, responses
+from mango.appraisal.images import load_test
+from mango.datasets import load_cifar10
+from mango.networks.resnet import ResNet18
+from mango.networks.vgg import VGG
+from mango.networks.vit import ViT
+from mango.targets.cifar10 import evaluated
+from mango.targets.spiking.cifar10 import PREPROCESS
+
+SMOOTHING = 0.1
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How one kind of network is built and trained; ``iterations`` and ``width`` are those of a CPU."""
+
+    model: str
+    summary: str
+    network: type[nn.Module]
+    width: str  # the option of the network that says how wide it is
+    options: dict[str, Any]
+    iterations: int
+    phase: dict[str, Any]
+
+
+DESCENT = {"rate": 0.1, "momentum": 0.9, "weight_decay": 5e-4}
+RECIPES = {
+    "resnet18": Recipe(
+        "resnet18-cifar10", "ResNet-18 of small images", ResNet18, "width", {"width": 24}, 3_200, DESCENT
+    ),
+    "vgg": Recipe("vgg-cifar10", "eight plain convolutions, VGG-like", VGG, "width", {"width": 32}, 2_000, DESCENT),
+    "vit": Recipe(
+        "vit-cifar10",
+        "vision transformer, patches of 4 x 4 pixels",
+        ViT,
+        "features",
+        {"features": 128, "depth": 6, "heads": 4},
+        3_000,
+        {"rate": 1e-3, "weight_decay": 0.05},
+    ),
+}
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Trains, measures on the test images, and publishes weights and card into the output folder."""
+    parser = loop.arguments(__doc__ or "")
+    parser.add_argument("--network", choices=RECIPES, required=True)
+    parser.add_argument("--width", type=int, help="channels of the first stage, or features of a token")
+    parser.add_argument("--iterations", type=int, help="batches of 128 images")
+    options = parser.parse_args(argv)
+    recipe = RECIPES[options.network]
+    torch.set_num_threads(options.threads)
+    torch.manual_seed(options.seed)
+    device = loop.device_of(options.device)
+    images, labels = (torch.from_numpy(part[: options.limit]) for part in load_cifar10(options.data, "train"))
+    built = recipe.options | ({} if options.width is None else {recipe.width: options.width})
+    model = recipe.network(**built).to(device, memory_format=torch.channels_last)
+
+    def loss(x: Tensor, y: Tensor) -> Tensor:
+        with torch.autocast(device.type, torch.bfloat16):
+            logits = model(PREPROCESS(x).contiguous(memory_format=torch.channels_last))
+        return F.cross_entropy(logits.float(), y, label_smoothing=SMOOTHING)
+
+    iterations = options.iterations or recipe.iterations
+    phase = loop.Phase("classifier", iterations, loss=loss, warmup=iterations // 5, **recipe.phase)
+    loop.train(model, images, labels, [phase], seed=options.seed, out=options.out, every=options.every)
+    zoo.round_to_half(model)
+    model.cpu()
+    worth = figures(model, options.data)
+    notes = (
+        f"Trained on {device.type} for {iterations * phase.batch / len(images):.1f} passes over the training images."
+    )
+    card = loop.card(recipe.model, recipe.summary, options, worth, notes, network=built, module="classifier")
+    nature = responses(evaluated(recipe.model, model), model.layers, load_test(options.data)[0])
+    zoo.publish(card, model, nature, options.out)
+    print(worth)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,74 @@
+"""A small vision transformer (Dosovitskiy et al. 2021, arXiv 2010.11929), with the mean of the tokens as its summary.
+
+Patches become tokens by one linear map; blocks normalise before attention and before the perceptron (pre-norm). The
+mean over tokens in place of a class token is the plainer choice for small data (Beyer et al. 2022, arXiv 2205.01580).
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class ViT(nn.Module):
+    """Normalised images ``(n, 3, size, size)`` to logits ``(n, classes)``; tokens are patches, row by row.
+
+    Args:
+        features: of a token.
+        depth: blocks, named ``blocks.0`` and so on.
+        heads: of the attention; they divide ``features``.
+        patch: side of a patch in pixels, which divides ``size``.
+        size: side of the square image.
+        classes: logits.
+
+    Attributes:
+        layers: names of the larger ones, from the image to the logits.
+    """
+
+    def __init__(
+        self, features: int = 192, depth: int = 9, heads: int = 3, patch: int = 4, size: int = 32, classes: int = 10
+    ) -> None:
+        super().__init__()
+        self.patches = nn.Conv2d(3, features, patch, patch)
+        self.positions = nn.Parameter(0.02 * torch.randn((size // patch) ** 2, features))
+        self.blocks = nn.ModuleList(Block(features, heads) for _ in range(depth))
+        self.norm = nn.LayerNorm(features)
+        self.output = nn.Linear(features, classes)
+        self.layers = (*(f"blocks.{i}" for i in range(depth)), "output")
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits ``(n, classes)``."""
+        tokens = self.patches(images).flatten(2).transpose(1, 2) + self.positions
+        for block in self.blocks:
+            tokens = block(tokens)
+        logits: Tensor = self.output(self.norm(tokens).mean(1))
+        return logits
+
+
+class Block(nn.Module):
+    """Attention between tokens, then a perceptron for each; both are added to their input."""
+
+    def __init__(self, features: int, heads: int, wider: int = 4) -> None:
+        super().__init__()
+        self.heads = heads
+        self.norm1, self.norm2 = nn.LayerNorm(features), nn.LayerNorm(features)
+        self.to_heads = nn.Linear(features, 3 * features)
+        self.from_heads = nn.Linear(features, features)
+        self.mlp = nn.Sequential(
+            nn.Linear(features, wider * features), nn.GELU(), nn.Linear(wider * features, features)
+        )
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """``(n, tokens, features)``; the shape is kept."""
+        tokens = tokens + self.attention(self.norm1(tokens))
+        out: Tensor = tokens + self.mlp(self.norm2(tokens))
+        return out
+
+    def attention(self, tokens: Tensor) -> Tensor:
+        """What each token gathers from all of them, ``(n, tokens, features)``."""
+        split = self.to_heads(tokens).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        query, key, value = split.unbind(0)  # (n, heads, tokens, features / heads) each
+        gathered = F.scaled_dot_product_attention(query, key, value)
+        out: Tensor = self.from_heads(gathered.transpose(1, 2).flatten(2))
+        return out
