@@ -43,12 +43,14 @@ if TYPE_CHECKING:
     from mango.space import SearchSpace
     from mango.study import Study, run, verify
     from mango.targets import make_target
+    from mango.targets.classifier import Classifier
     from mango.targets.spiking import Preprocess, SpikingNetwork
     from mango.trial import Result, Trial, TrialRecord, TrialState
 
     __version__: str
 
 __all__ = [
+    "Classifier",
     "Client",
     "CodeError",
     "DataError",
@@ -85,6 +87,7 @@ __all__ = [
 ]
 
 _MODULES = {
+    "Classifier": "targets.classifier",
     "Client": "service.client",
     "CodeError": "errors",
     "DataError": "errors",

@@ -17,7 +17,7 @@ OWN = {
     "generators": {"module:factory": "your own, a function without arguments"},
     "targets": {
         "module:factory": "your own, a function without arguments",
-        "module:factory:LAYER/UNIT@READOUT": "a unit of your own network, where it returns a SpikingNetwork",
+        "module:factory:LAYER/UNIT@READOUT": "a unit of your own, where it returns a SpikingNetwork or a Classifier",
     },
 }
 

@@ -17,6 +17,7 @@ from mango.plugins import build_from_factory
 if TYPE_CHECKING:
     from torch import nn
 
+    from mango.targets.classifier import Classifier
     from mango.targets.spiking import SpikingNetwork
 
 TABLE: dict[str, tuple[str, str]] = {
@@ -46,16 +47,17 @@ class Target(Protocol):
         ...
 
 
-def make_target(spec: str | nn.Module | SpikingNetwork, **options: Any) -> Target:
-    """The target that a text names, or a unit of a spiking network that is given as an object.
+def make_target(spec: str | nn.Module | SpikingNetwork | Classifier, **options: Any) -> Target:
+    """The target that a text names, or a unit of a network that is given as an object.
 
     Args:
         spec: a text such as ``"snn-cifar10:lif2/17@rate"``; a user's own ``"module:factory"``, where the factory
-            returns a target, or ``"module:factory:LAYER/UNIT@READOUT"``, where it returns a `SpikingNetwork`; or a
-            spiking network of snnTorch, SpikingJelly or Norse itself.
-        options: with a network, ``layer``, ``unit`` and ``readout`` (see `SpikingTarget`), and what `SpikingNetwork`
-            takes: ``steps``, ``stimulus_shape``, ``preprocess``, ``encoder``, ``device``, ``precision``. With
-            ``"simulated:..."``, those of `mango.targets.simulated.SimulatedNeuron`, which the text may hold as well.
+            returns a target, or ``"module:factory:LAYER/UNIT@READOUT"``, where it returns a `SpikingNetwork` or a
+            `Classifier`; or one of these; or a spiking network of snnTorch, SpikingJelly or Norse itself.
+        options: with a network, ``layer``, ``unit`` and ``readout`` (see `SpikingTarget` and `ClassifierTarget`); with
+            a spiking one itself also what `SpikingNetwork` takes: ``steps``, ``stimulus_shape``, ``preprocess``,
+            ``encoder``, ``device``, ``precision``. With ``"simulated:..."``, those of
+            `mango.targets.simulated.SimulatedNeuron`, which the text may hold as well.
 
     Raises:
         UnknownName: no such target, layer, unit class or read-out; the message suggests the nearest.
@@ -84,8 +86,11 @@ def make_target(spec: str | nn.Module | SpikingNetwork, **options: Any) -> Targe
 
 def advice(built: Any, spec: str) -> str:
     """What to say to a user whose factory returned a network in place of a target, or the other way round."""
-    if hasattr(built, "read_several"):
+    if hasattr(built, "layers"):
         return f". Name a unit of the network: {spec}:LAYER/UNIT, with a layer of {', '.join(built.layers)}"
     if any(kind.__module__.startswith("torch.nn") for kind in type(built).__mro__):
-        return ". Wrap it: mango.SpikingNetwork(network, steps=...), and name a unit: module:factory:LAYER/UNIT"
+        return (
+            ". Wrap it: mango.SpikingNetwork(network, steps=...), or mango.Classifier(network) where nothing spikes, "
+            "and name a unit: module:factory:LAYER/UNIT"
+        )
     return f". A target is named without a unit: {spec}" if hasattr(built, "respond") else ""

@@ -15,6 +15,7 @@ from mango import Preprocess
 from mango.errors import InputError, MangoError, OptionError, TargetError, UnknownName
 from mango.networks.resnet import ResNet18
 from mango.networks.vit import ViT
+from mango.targets import make_target
 from mango.targets.classifier import Classifier, ClassifierTarget
 from mango.testing import check_target
 
@@ -183,3 +184,24 @@ def test_networks_that_are_refused() -> None:
         Classifier(nn.ReLU(), stimulus_shape=(3, 8, 8))
     with pytest.raises(OptionError, match="expected 3 names"):
         Classifier(Twice(), stimulus_shape=(4,), classes=("a", "b"))
+
+
+def factory() -> Classifier:
+    return Classifier(Twice(), stimulus_shape=(4,), classes=CLASSES)
+
+
+def test_a_user_s_network_is_named_as_an_object_or_by_its_factory() -> None:
+    vectors = np.random.default_rng(0).random((3, 4), np.float32)
+    direct = make_target(factory(), unit="cat", readout="probability")
+    assert isinstance(direct, ClassifierTarget)
+    check_target(direct, (4,))
+    torch.manual_seed(0)
+    named = make_target(f"{__name__}:factory:output/cat")
+    assert named.name == f"{__name__}:factory:output/cat@logit"  # type: ignore[attr-defined]
+    assert make_target(named.name).respond(vectors) == pytest.approx(named.respond(vectors))  # type: ignore[attr-defined]
+    with pytest.raises(OptionError, match="a Classifier has its options already; got steps"):
+        make_target(factory(), steps=3)
+    with pytest.raises(UnknownName, match="did you mean cat"):
+        make_target(f"{__name__}:factory:output/cut")
+    with pytest.raises(InputError, match=r"Name a unit of the network: .*:LAYER/UNIT, with a layer of output"):
+        make_target(f"{__name__}:factory")

@@ -1,4 +1,4 @@
-"""Makes targets of spiking networks that a user brings: as an object, or from a factory."""
+"""Makes targets of networks that a user brings: as an object, or from a factory."""
 
 from __future__ import annotations
 
@@ -12,13 +12,16 @@ from torch import nn
 from mango.errors import InputError, OptionError
 from mango.plugins import build_from_factory
 from mango.targets import advice
+from mango.targets.classifier import OUTPUT, Classifier, ClassifierTarget
 from mango.targets.spiking.network import SpikingNetwork
 from mango.targets.spiking.target import SpikingTarget, parse_place
 
 OF_TARGET = ("layer", "unit", "readout")
 
 
-def of_network(network: nn.Module | SpikingNetwork, options: Mapping[str, Any]) -> SpikingTarget:
+def of_network(
+    network: nn.Module | SpikingNetwork | Classifier, options: Mapping[str, Any]
+) -> SpikingTarget | ClassifierTarget:
     """A unit of a network.
 
     Raises:
@@ -27,10 +30,10 @@ def of_network(network: nn.Module | SpikingNetwork, options: Mapping[str, Any]) 
     """
     place = {name: value for name, value in options.items() if name in OF_TARGET}
     rest = {name: value for name, value in options.items() if name not in OF_TARGET}
-    if isinstance(network, SpikingNetwork):
+    if isinstance(network, SpikingNetwork | Classifier):
         if rest:
-            raise OptionError(f"a SpikingNetwork has its options already; got {', '.join(rest)}")
-        return SpikingTarget(network, **place)
+            raise OptionError(f"a {type(network).__name__} has its options already; got {', '.join(rest)}")
+        return _unit(network, **place)
     if not isinstance(network, nn.Module):
         raise InputError(f"expected the name of a target or a spiking network (a torch module); got {network!r}")
     known = list(inspect.signature(SpikingNetwork).parameters)[1:]
@@ -44,21 +47,29 @@ def of_network(network: nn.Module | SpikingNetwork, options: Mapping[str, Any]) 
 
 
 @lru_cache(maxsize=1)  # all units of a search are those of one network, which takes a while to load and check
-def _network(spec: str, known: tuple[str, ...]) -> SpikingNetwork:
-    network: SpikingNetwork = build_from_factory(
-        "network", spec, "read_several", known, lambda built: advice(built, spec)
+def _network(spec: str, known: tuple[str, ...]) -> SpikingNetwork | Classifier:
+    network: SpikingNetwork | Classifier = build_from_factory(
+        "network", spec, "read", known, lambda built: advice(built, spec)
     )
     return network
 
 
-def of_factory(spec: str, place: str, known: Iterable[str]) -> SpikingTarget:
-    """A unit, ``LAYER/UNIT@READOUT``, of the `SpikingNetwork` that ``module:factory`` returns.
+def of_factory(spec: str, place: str, known: Iterable[str]) -> SpikingTarget | ClassifierTarget:
+    """A unit, ``LAYER/UNIT@READOUT``, of the `SpikingNetwork` or `Classifier` that ``module:factory`` returns.
 
     Raises:
         UnknownName: no such module, factory, layer or read-out.
         InputError: the factory returned something else; a unit out of range.
     """
-    layer, unit, readout = parse_place(place)
-    target = SpikingTarget(_network(spec, tuple(known)), layer, unit, readout)
+    network = _network(spec, tuple(known))
+    classes = network.classes if isinstance(network, Classifier) else ()
+    layer, unit, readout = parse_place(place, {OUTPUT: classes}, default="")
+    target = _unit(network, layer, unit, **({"readout": readout} if readout else {}))
     target.name = f"{spec}:{target.name}"
     return target
+
+
+def _unit(network: SpikingNetwork | Classifier, *place: Any, **options: Any) -> SpikingTarget | ClassifierTarget:
+    if isinstance(network, Classifier):
+        return ClassifierTarget(network, *place, **options)
+    return SpikingTarget(network, *place, **options)
