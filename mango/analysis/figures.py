@@ -1,13 +1,11 @@
 """The pictures of a search: the best stimuli beside nature, the way there, several units at a glance.
 
 Each function returns the bytes of a PNG and touches no global state of matplotlib. Stimuli are enlarged without
-smoothing. Colours are after Okabe and Ito (2008): found is blue, natural is orange, which colour-blind readers tell
-apart, and everything is labelled where it stands.
+smoothing, and everything is labelled where it stands.
 """
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,14 +13,12 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from mango.analysis.findings import Findings, Floats, Shown, number, picture
+from mango.analysis.findings import Findings, Floats, Shown, number
+from mango.analysis.sheet import DARK, DPI, LIGHT, Palette, Sheet, as_png
 
-DPI = 200  # lengths below are pixels at this resolution
 TILE = 160  # a small stimulus: five times the 32 pixels of CIFAR-10
 HERO = 384  # the best one: twelve times
 STEP = HERO - TILE  # from one row of small ones to the next; two rows end where the large one ends
@@ -32,23 +28,6 @@ COLUMNS = (0, STEP, HERO + GAP, HERO + 2 * GAP + TILE)
 BETWEEN = 96  # panels
 MARGIN = 56
 PER_PANEL = 9  # one large, eight small
-
-
-@dataclass(frozen=True)
-class Palette:
-    """Colours of one appearance."""
-
-    paper: str
-    ink: str
-    muted: str
-    rule: str
-    found: str
-    natural: str
-    point: str
-
-
-LIGHT = Palette("#ffffff", "#1b1f24", "#5a646e", "#dde2e7", "#0067a3", "#b84a00", "#6f9fc4")
-DARK = Palette("#15181c", "#eceff2", "#a3adb8", "#333a42", "#56b4e9", "#f0a030", "#3f7397")
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +51,7 @@ class Row:
 
 def best_png(findings: Findings, *, dark: bool = False) -> bytes:
     """The best stimuli found beside the best natural ones, each with its response."""
-    sheet = _Sheet(dark)
+    sheet = Sheet(dark)
     panels = [("Best stimuli found", list(findings.found)[:PER_PANEL], sheet.palette.found)]
     if findings.nature.shown:
         panels.append((f"Best {findings.nature.kind}", list(findings.nature.shown)[:PER_PANEL], sheet.palette.natural))
@@ -144,7 +123,7 @@ def convergence_png(findings: Findings, *, dark: bool = False, narrow: bool = Fa
 
 def summary_png(rows: Sequence[Row], title: str, *, dark: bool = False) -> bytes:
     """Several units at a glance: for each the best found (one for each seed) and the best natural stimulus."""
-    sheet = _Sheet(dark)
+    sheet = Sheet(dark)
     palette = sheet.palette
     seeds = max(len(row.found) for row in rows)
     natural = any(row.natural is not None for row in rows)
@@ -176,57 +155,7 @@ def summary_png(rows: Sequence[Row], title: str, *, dark: bool = False) -> bytes
     return sheet.png()
 
 
-class _Sheet:
-    """A figure in which things are placed by pixels from the top left corner."""
-
-    def __init__(self, dark: bool) -> None:
-        self.palette = DARK if dark else LIGHT
-        self.figure = Figure(dpi=DPI, facecolor=self.palette.paper)
-        self.width = self.height = 0
-
-    def start(self, width: int, height: int) -> None:
-        self.width, self.height = width, height
-        self.figure.set_size_inches(width / DPI, height / DPI)
-
-    def text(
-        self, x: float, y: float, words: str, size: float, *, align: str = "left", room: float = math.inf, **style: Any
-    ) -> None:
-        """Words with their base line at ``y``, smaller where they would need more than ``room`` pixels."""
-        style = {"color": self.palette.ink, **style}
-        wide = (0.72 if style.get("weight") else 0.62) * size * DPI / 72  # pixels of a letter of DejaVu Sans
-        size = min(size, size * room / (wide * len(words))) if words else size
-        place = (x / self.width, 1 - y / self.height)
-        self.figure.text(*place, words, fontsize=size, va="baseline", ha=align, parse_math=False, **style)
-
-    def line(self, x: float, y: float, length: float, colour: str) -> None:
-        """A horizontal rule."""
-        self.block(x, y, length, 3, colour)
-
-    def block(self, x: float, y: float, width: float, height: float, colour: str) -> None:
-        """A filled rectangle with its top left corner at (x, y)."""
-        place = (x / self.width, 1 - (y + height) / self.height, width / self.width, height / self.height)
-        self.figure.add_artist(Rectangle(place[:2], *place[2:], facecolor=colour, transform=self.figure.transFigure))
-
-    def image(self, x: float, y: float, side: int, stimulus: Any) -> None:
-        """A stimulus in a square with its top left corner at (x, y), enlarged without smoothing."""
-        pixels = picture(stimulus)
-        tall, wide = pixels.shape[0] / max(pixels.shape[:2]), pixels.shape[1] / max(pixels.shape[:2])
-        x, y = x + side * (1 - wide) / 2, y + side * (1 - tall) / 2
-        place = (
-            x / self.width,
-            1 - (y + side * tall) / self.height,
-            side * wide / self.width,
-            side * tall / self.height,
-        )
-        axes = self.figure.add_axes(place)
-        axes.set_axis_off()
-        axes.imshow(pixels, interpolation="nearest", aspect="auto")
-
-    def png(self) -> bytes:
-        return as_png(self.figure)
-
-
-def _panel(sheet: _Sheet, shown: Sequence[Shown], left: float, top: float, colour: str) -> None:
+def _panel(sheet: Sheet, shown: Sequence[Shown], left: float, top: float, colour: str) -> None:
     """One large stimulus, four beside it, four below."""
     muted = sheet.palette.muted
     sheet.image(left, top, HERO, shown[0].stimulus)
@@ -240,7 +169,7 @@ def _panel(sheet: _Sheet, shown: Sequence[Shown], left: float, top: float, colou
         sheet.text(x, y + TILE + 51, item.caption, 6.5, color=muted, room=TILE + GAP - 8)
 
 
-def _cell(sheet: _Sheet, shown: Shown | None, x: float, y: float, colour: str, label: str) -> None:
+def _cell(sheet: Sheet, shown: Shown | None, x: float, y: float, colour: str, label: str) -> None:
     if shown is None:
         sheet.block(x, y, TILE, TILE, sheet.palette.rule)
         sheet.text(x + TILE / 2, y + TILE / 2 + 8, "no response", 8, color=sheet.palette.muted, align="center")
@@ -302,11 +231,3 @@ def spread(places: Sequence[float], apart: float, top: float) -> list[float]:
         moved[i] = min(moved[i], ceiling)
         ceiling = moved[i] - apart
     return moved
-
-
-def as_png(figure: Figure) -> bytes:
-    """The bytes of a PNG."""
-    buffer = io.BytesIO()
-    FigureCanvasAgg(figure)
-    figure.savefig(buffer, format="png", metadata={"Software": "mango"})
-    return buffer.getvalue()

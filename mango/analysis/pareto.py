@@ -11,8 +11,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mango.analysis.figures import DARK, DPI, LIGHT, Palette, as_png
 from mango.analysis.findings import Findings, Floats, Plausibility, Shown, number, picture
+from mango.analysis.sheet import DARK, DPI, LIGHT, Palette, as_png
 from mango.errors import InputError
 from mango.naturalness import BAND, naturalness
 

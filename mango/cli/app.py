@@ -22,6 +22,7 @@ from typer.core import TyperGroup
 from mango.cli import transfer
 from mango.cli.serve import serve
 from mango.cli.work import work
+from mango.cli.zoo import zoo
 from mango.errors import MangoError, OptionError, ReplayError, StudyError
 
 error_console = Console(stderr=True, highlight=False, emoji=False)  # in module:factory:LAYER is one
@@ -42,6 +43,7 @@ app = typer.Typer(cls=_Group, add_completion=False, pretty_exceptions_enable=Fal
 transfer.register(app)
 app.command()(serve)
 app.command()(work)
+app.add_typer(zoo, name="zoo")
 
 
 class Table(StrEnum):

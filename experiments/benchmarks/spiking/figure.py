@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
 from experiments.benchmarks.spiking import exact, report, speed
-from mango.analysis.figures import DPI, LIGHT
+from mango.analysis.sheet import DPI, LIGHT
 
 SHOWN = {  # way -> colour, marker
     "dense": (LIGHT.muted, "|"),

@@ -19,7 +19,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from experiments.benchmarks.stimuli.methods import TABLE
 from experiments.benchmarks.stimuli.scores import TARGETS, Case, band, interval, load
-from mango.analysis.figures import DPI, LIGHT
+from mango.analysis.sheet import DPI, LIGHT
 
 TITLES = {
     "labels": "Labels alone",

@@ -1,0 +1,74 @@
+"""A picture of a model: what a generator makes, or what natural stimuli do to the units of a network."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mango import zoo
+from mango.analysis.gallery import ACROSS, answers_png, gallery_png
+from mango.datasets import load_cifar10
+from mango.errors import InputError
+from mango.generators import TABLE as GENERATORS
+from mango.generators import make_generator
+
+Stimuli = NDArray[Any]  # (n, *shape)
+
+DRAWN = 2 * ACROSS  # stimuli under a heading
+READOUTS = ("rate", "logit", "mean")  # the first of them that was recorded is drawn
+
+
+def portrait_png(name: str, *, data: Path | None = None, seed: int = 0) -> bytes:
+    """The bytes of a PNG.
+
+    Args:
+        name: of a model of the zoo.
+        data: folder that holds the model's data; with it, test images and their reconstructions are drawn too.
+        seed: of random and natural codes.
+
+    Raises:
+        UnknownName: no such model.
+        WeightsError: its files are missing, damaged, or not those of its card.
+        DataError: the folder does not hold the data.
+        InputError: the model makes no stimuli, and nothing was recorded of its answers.
+    """
+    described = zoo.card(name)
+    title = f"{name}: {described.summary}"
+    if name in GENERATORS:
+        return gallery_png(title, _made(name, data, np.random.default_rng(seed)))
+    layers = _recorded(zoo.nature(name))
+    if not layers:
+        raise InputError(f"{name} makes no stimuli, and its card records no answers: there is nothing to draw")
+    return answers_png(f"What natural stimuli do to the units of {name}", layers)
+
+
+def _made(name: str, data: Path | None, rng: np.random.Generator) -> dict[str, list[Stimuli]]:
+    """Heading -> stimuli of a generator."""
+    generator: Any = make_generator(name)
+    rows = {"random codes": generator.decode(generator.space.sample(DRAWN, rng))}
+    if hasattr(generator, "natural"):
+        rows["natural codes"] = generator.decode(generator.natural(DRAWN, rng))
+    if data is not None and hasattr(generator, "encode"):
+        images = load_cifar10(data, "test").images
+        some = images[rng.permutation(len(images))[:ACROSS]].astype(np.float32) / np.float32(255)
+        rows["test images"] = some
+        rows["the same, encoded and decoded"] = generator.decode(generator.encode(some))
+    return {heading: list(stimuli) for heading, stimuli in rows.items()}
+
+
+def _recorded(nature: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """``LAYER (READOUT)`` -> what natural stimuli do to its units, from the arrays ``LAYER.channel.READOUT``."""
+    found: dict[str, dict[str, NDArray[Any]]] = {}
+    for name in sorted(nature):
+        layer, _, readout = name.rpartition(".channel.")
+        if layer:
+            found.setdefault(layer, {})[readout] = nature[name]
+    chosen = {layer: min(tables, key=_preference) for layer, tables in found.items()}
+    return {f"{layer} ({readout})": found[layer][readout] for layer, readout in chosen.items()}
+
+
+def _preference(readout: str) -> tuple[int, str]:
+    return (READOUTS.index(readout) if readout in READOUTS else len(READOUTS)), readout
