@@ -43,6 +43,7 @@ class Phase:
     weight_decay: float = 0.0
     momentum: float | None = None
     warmup: int = 0  # iterations over which the rate first rises linearly
+    augment: Callable[[Tensor, torch.Generator], Tensor] | None = None  # of stimuli that are no images, in their place
 
     def rate_at(self, iteration: int) -> float:
         """The learning rate of an iteration."""
@@ -52,10 +53,17 @@ class Phase:
         return self.rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * done)))
 
 
-def arguments(description: str, **defaults: Any) -> argparse.ArgumentParser:
-    """The options that every training takes; ``defaults`` adds integer or float options of its own."""
+def arguments(description: str, *, images: bool = True, **defaults: Any) -> argparse.ArgumentParser:
+    """The options that every training takes.
+
+    Args:
+        description: of the training.
+        images: whether it learns from a folder of images, which is then to be named.
+        defaults: integer or float options of its own.
+    """
     parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("--data", type=Path, required=True, help="folder that holds CIFAR-10")
+    if images:
+        parser.add_argument("--data", type=Path, required=True, help="folder that holds CIFAR-10")
     parser.add_argument("--out", type=Path, required=True, help="folder of the checkpoint and the result")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="auto", help="cpu, cuda or auto")
@@ -142,6 +150,7 @@ def card(
     *,
     module: str,
     network: Mapping[str, Any] | None = None,
+    data: str = DATA,
 ) -> Card:
     """The card of a trained model; digests are filled in when it is published.
 
@@ -153,15 +162,17 @@ def card(
         notes: what a user should know of it.
         module: of ``experiments.train`` that trained it.
         network: options of the network's class.
+        data: that it was trained on.
     """
+    folder = "--data DIR " if hasattr(options, "data") else ""
     settings = [f"--{key.replace('_', '-')} {value}" for key, value in vars(options).items() if value is not None]
     hidden = ("--data", "--out", "--device", "--every")
     return Card(
         name=name,
         summary=summary,
         options=dict(network or {}),
-        data=DATA,
-        command=f"python -m experiments.train.{module} --data DIR --out DIR "
+        data=data,
+        command=f"python -m experiments.train.{module} {folder}--out DIR "
         + " ".join(part for part in settings if not part.startswith(hidden)),
         seed=options.seed,
         device=device_of(options.device).type,
@@ -190,8 +201,11 @@ def _batch(
     epoch, place = divmod(i, per_epoch)
     order = torch.randperm(len(images), generator=_generator(seed, phase_number, epoch, 0))
     index = order[place * phase.batch : (place + 1) * phase.batch]
+    generator = _generator(seed, phase_number, i, 1)
+    if phase.augment is not None:
+        return phase.augment(images[index], generator).to(device), labels[index].to(device)
     x = images[index].float() / 255
-    x = _augment(x, phase.shift, _generator(seed, phase_number, i, 1))
+    x = _augment(x, phase.shift, generator)
     x = x.to(device).contiguous(memory_format=torch.channels_last)
     return x, labels[index].to(device)
 

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 TABLE: dict[str, str] = {
     "vqvae-cifar10": "vqvae:figures",
     "snn-cifar10": "spiking:figures",
+    "series-trace": "series:trace",
+    "series-gunpoint": "series:gunpoint",
 }
 
 

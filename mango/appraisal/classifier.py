@@ -49,14 +49,14 @@ def responses(classifier: Classifier, layers: Sequence[str], images: Tensor) -> 
     for layer in layers:
         parts = [classifier.read(x.numpy(), layer) for x in batches(images, BATCH, torch.device("cpu"))]
         answers = np.concatenate(parts).reshape(len(images), parts[0].shape[1], -1)
-        found[f"{layer}.channel"] = _statistics(answers.mean(2))
+        found[f"{layer}.channel"] = statistics(answers.mean(2))
         if layer != OUTPUT:
-            each = [_statistics(answers[:, channel]) for channel in range(answers.shape[1])]
+            each = [statistics(answers[:, channel]) for channel in range(answers.shape[1])]
             found[f"{layer}.place"] = np.stack(each, 1).reshape(4, *parts[0].shape[1:])
     return found
 
 
-def _statistics(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Values ``(n, units)`` to ``(4, units)``."""
+def statistics(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Responses ``(n, units)`` to their maximum, 99.9th percentile, median and share of zeros, ``(4, units)``."""
     high, median = np.quantile(values, (0.999, 0.5), axis=0)
     return np.stack([values.max(0), high, median, (values == 0).mean(0)]).astype(np.float32)

@@ -16,17 +16,20 @@ from mango.space import Codes, SearchSpace
 TABLE: dict[str, tuple[str, str]] = {
     "vqvae-cifar10": ("vqvae:VQVAEGenerator", "8 x 8 code-book labels decoded by a VQ-VAE of CIFAR-10"),
     "pixels": ("pixels:Pixels", "the 3 x 32 x 32 pixels themselves"),
+    "series": ("series:make_series", "time series: series:identity:N, series:smoothed:N, series:bandlimited:N:K"),
     "identity": ("identity:make_identity", "the code itself: identity:box:DIM, identity:grid:DIM:LEVELS"),
 }
+
+DETAILED = ("series", "identity")  # whose names say more after a colon
 
 
 class Generator(Protocol):
     """Decodes codes of its space to stimuli.
 
-    Optional methods: ``encode(stimuli) -> codes``, ``natural(n, rng) -> codes`` of natural stimuli,
-    ``log_prior(codes) -> (n,)`` in nats. Optional beside a log prior: ``log_prior_quantiles``, ``(q,)`` ascending, of
-    the log prior among test codes at equally spaced shares from 0 to 1, by which `mango.naturalness` tells percentile
-    and naturalness; without them the log priors of natural codes serve.
+    Optional methods: ``encode(stimuli) -> codes``, ``natural(n, rng) -> codes`` of natural stimuli (and
+    ``natural_count``, how many it has at most), ``log_prior(codes) -> (n,)`` in nats. Optional beside a log prior:
+    ``log_prior_quantiles``, ``(q,)`` ascending, of the log prior among test codes at equally spaced shares from 0 to 1,
+    by which `mango.naturalness` tells percentile and naturalness; without them the log priors of natural codes serve.
     """
 
     @property
@@ -51,10 +54,10 @@ def make_generator(name: str) -> Generator:
         UnknownName: no such generator; the message suggests the nearest.
     """
     family, _, detail = name.partition(":")
-    if family not in TABLE or (detail and family != "identity"):
+    if family not in TABLE or (detail and family not in DETAILED):
         built: Generator = build_from_factory("generator", name, "decode", TABLE)
         return built
     module, _, factory = TABLE[family][0].partition(":")
     make = getattr(import_module(f"mango.generators.{module}"), factory)
-    made: Generator = make(detail) if family == "identity" else make()
+    made: Generator = make(detail) if family in DETAILED else make()
     return made

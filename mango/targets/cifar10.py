@@ -16,38 +16,20 @@ from torch import nn
 from mango import zoo
 from mango.datasets import CIFAR10_CLASSES
 from mango.targets.classifier import OUTPUT, Classifier, ClassifierTarget
+from mango.targets.recorded import RecordedUnit
 from mango.targets.spiking.cifar10 import PREPROCESS
 from mango.targets.spiking.target import Unit, parse_place
 
 TOKENS = ("vit-cifar10",)  # whose layers give features of tokens
-READOUTS = ("mean", "logit")  # whose natural responses the zoo keeps, of hidden layers and of the output
-SUMMARY = ("natural_maximum", "natural_p999", "natural_median", "silent_share")
 
 
-class Cifar10Unit(ClassifierTarget):
+class Cifar10Unit(RecordedUnit):
     """A unit of one of the zoo's networks; images ``(n, 3, 32, 32)`` in [0, 1] in, values ``(n,)`` out."""
 
     def __init__(
         self, model: str, layer: str, unit: Unit | str, readout: str | None = None, folder: Path = zoo.FOLDER
     ) -> None:
-        super().__init__(classifier(model, folder), layer, unit, readout)
-        self.name = f"{model}:{self.name}"
-        self._model, self._folder = model, folder
-
-    @property
-    def summary(self) -> dict[str, float]:
-        """What the 10,000 test images do to the unit: maximum, 99.9th percentile, median, share of zero responses.
-
-        Empty where the zoo keeps none: for layers inside a block, several units at once, and other read-outs.
-
-        Raises:
-            WeightsError: the zoo's file is missing, damaged, or not the one of its card.
-        """
-        kind = "channel" if len(self.unit) == 1 else "place"
-        table = zoo.nature(self._model, self._folder).get(f"{self.layer}.{kind}")
-        if table is None or self.readout not in READOUTS or None in self.unit or table.ndim != len(self.unit) + 1:
-            return {}
-        return {name: float(column[self.unit]) for name, column in zip(SUMMARY, table, strict=True)}
+        super().__init__(model, classifier(model, folder), layer, unit, readout, folder)
 
 
 def make_classifier(model: str, detail: str) -> ClassifierTarget:

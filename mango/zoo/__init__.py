@@ -27,6 +27,8 @@ FOLDER = Path(__file__).parent
 TABLE: dict[str, str] = {
     "vqvae-cifar10": "vqvae:VQVAE",
     "snn-cifar10": "spiking:SpikingConvNet",
+    "series-trace": "series:SeriesConvNet",
+    "series-gunpoint": "series:SeriesConvNet",
 }
 
 
