@@ -1,7 +1,8 @@
 """Trains a classifier of CIFAR-10: ``python -m experiments.train.classifier --network resnet18 --data DIR --out DIR``.
 
 Mirrored and shifted images, smoothed labels (0.1), a rate that rises and then falls by a cosine, bfloat16. Weights are
-rounded to float16 before anything is measured.
+rounded to float16 before anything is measured. Widths and iterations are those of a CPU; a GPU has time for
+``--network resnet18 --width 64 --iterations 16000``, ``--network vit --width 192 --iterations 80000``.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ SMOOTHING = 0.1
 
 @dataclass(frozen=True)
 class Recipe:
-    """How one kind of network is built and trained; ``iterations`` and ``width`` are those of a CPU."""
+    """How one kind of network is built and trained."""
 
     model: str
     summary: str
