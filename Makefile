@@ -37,7 +37,7 @@ demo: $(READY)  ## find the image that excites a unit of a spiking network most 
 		--budget 2000 --batch 20 --seed 0 --workers 2 --out runs/demo-$$(date +%Y%m%d-%H%M%S)
 
 test: $(READY)  ## run the tests against the installed wheel (ARGS="-m 'not slow'" for the fast ones)
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile $(ARGS)
 
 check: $(READY)  ## ruff, mypy, the layers, the dependencies
 	$(BIN)/ruff check .
