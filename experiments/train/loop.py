@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from importlib.metadata import version
@@ -81,7 +81,15 @@ def device_of(name: str) -> torch.device:
 
 
 def train(
-    model: nn.Module, images: Tensor, labels: Tensor, phases: list[Phase], *, seed: int, out: Path, every: int
+    model: nn.Module,
+    images: Tensor,
+    labels: Tensor,
+    phases: list[Phase],
+    *,
+    seed: int,
+    out: Path,
+    every: int,
+    kept: Sequence[int] = (),
 ) -> None:
     """Runs the phases, from the checkpoint in ``out`` where there is one.
 
@@ -93,7 +101,13 @@ def train(
         seed: of the batches and the augmentation.
         out: folder of ``checkpoint.safetensors``.
         every: iterations between two checkpoints.
+        kept: iterations, counted over all phases, after which the model's state is kept for good; see `kept_state`.
     """
+
+    def keep(done: int) -> None:
+        if done in kept:
+            checkpoint.save(_kept(out, done), model.state_dict())
+
     out.mkdir(parents=True, exist_ok=True)
     path = out / "checkpoint.safetensors"
     start_phase, start, saved = 0, 0, None
@@ -105,6 +119,7 @@ def train(
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, TextColumn("{task.fields[loss]}")) as progress:
         for p, phase in enumerate(phases):
+            before = sum(earlier.iterations for earlier in phases[:p])
             if p < start_phase:
                 continue
             optimizer = _optimizer(model, phase)
@@ -115,6 +130,7 @@ def train(
             bar = progress.add_task(phase.name, total=phase.iterations, completed=first, loss="")
             smooth = math.nan
             model.train()
+            keep(before + first)
             for i in range(first, phase.iterations):
                 for group in optimizer.param_groups:
                     group["lr"] = phase.rate_at(i)
@@ -127,6 +143,7 @@ def train(
                 value = float(loss.detach())
                 smooth = value if math.isnan(smooth) else 0.98 * smooth + 0.02 * value
                 progress.update(bar, completed=i + 1, loss=f"loss {smooth:.4f}")
+                keep(before + i + 1)
                 if (i + 1) % every == 0 or i + 1 == phase.iterations:
                     last = i + 1 == phase.iterations
                     checkpoint.save(
@@ -139,6 +156,11 @@ def train(
                         },
                     )
     model.eval()
+
+
+def kept_state(out: Path, done: int) -> dict[str, Any]:
+    """The model's state after so many iterations, where `train` kept it."""
+    return checkpoint.load(_kept(out, done))
 
 
 def card(
@@ -183,6 +205,10 @@ def card(
         notes=notes,
         sha256={},
     )
+
+
+def _kept(out: Path, done: int) -> Path:
+    return out / f"after-{done}.safetensors"
 
 
 def _optimizer(model: nn.Module, phase: Phase) -> torch.optim.Optimizer:

@@ -134,24 +134,27 @@ class _Spiking(torch.autograd.Function):
 
 
 READOUTS = ("rate", "current", "membrane", "latency")  # whose figures the zoo keeps
-SINGLY = 20_000  # neurons of a layer up to which it keeps those of each
 
 
-def responses(model: nn.Module, images: Tensor) -> dict[str, NDArray[np.float32]]:
+def responses(model: nn.Module, images: Tensor, singly: int = 20_000) -> dict[str, NDArray[np.float32]]:
     """What images do to every channel and every neuron, for each read-out.
 
+    Args:
+        model: that `evaluated` takes.
+        images: uint8 ``(n, 3, h, w)``.
+        singly: neurons of a convolutional layer up to which those of each are told, beside the channels'.
+
     Returns:
-        ``LAYER.channel.READOUT`` (averaged over space) and, for convolutional layers of up to `SINGLY` neurons,
-        ``LAYER.neuron.READOUT``: rows are the maximum, the 99.9th percentile, the median, and the share of images
-        without any spike.
+        ``LAYER.channel.READOUT`` (averaged over space) and ``LAYER.neuron.READOUT``: rows are the maximum, the 99.9th
+        percentile, the median, and the share of images without any spike.
     """
     network = evaluated(model, next(model.parameters()).device)
     parts: dict[str, list[NDArray[np.float32]]] = {}
     for x in loop.batches(images, 20, torch.device("cpu")):
-        for layer, shape in network.layers.items():
-            for readout, values in zip(READOUTS, network.read_several(x.numpy(), layer, (), READOUTS), strict=True):
+        for layer, answers in network.read_layers(x.numpy(), READOUTS).items():
+            for readout, values in zip(READOUTS, answers, strict=True):
                 if values.ndim > 2:
-                    if math.prod(shape) <= SINGLY:
+                    if math.prod(values.shape[1:]) <= singly:
                         parts.setdefault(f"{layer}.neuron.{readout}", []).append(values.astype(np.float32))
                     values = values.reshape(*values.shape[:2], -1).mean(2)
                 parts.setdefault(f"{layer}.channel.{readout}", []).append(values.astype(np.float32))

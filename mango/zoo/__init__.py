@@ -1,15 +1,16 @@
 """Trained weights with a card each; nothing is loaded that is not what its card says.
 
 A model is three files named after it: ``NAME.json`` (the card), ``NAME.safetensors`` (weights) and
-``NAME.nature.safetensors`` (what natural images do to it: codes, or responses of every unit). The card holds the
-SHA-256 of both others.
+``NAME.nature.safetensors`` (what natural images do to it: codes, or responses of every unit). Some have a fourth,
+``NAME.training.safetensors``: the weights as they were after some iterations of the training. The card holds the
+SHA-256 of all others.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from importlib import import_module
 from pathlib import Path
@@ -77,21 +78,50 @@ def card(name: str, folder: Path = FOLDER) -> Card:
         raise WeightsError(f"the card {path} cannot be read ({error}); install mango again") from error
 
 
-def load(name: str, folder: Path = FOLDER) -> nn.Module:
+def load(name: str, folder: Path = FOLDER, after: int | None = None) -> nn.Module:
     """The network with its trained weights, in eval mode, on the CPU.
+
+    Args:
+        name: of the model.
+        folder: of its files.
+        after: iterations of its training, one of `moments`; by default the trained network.
 
     Raises:
         UnknownName: no such model.
+        InputError: its weights at that moment were not kept.
         WeightsError: the file is missing, damaged, or not the one of the card.
     """
     from safetensors.torch import load as parse
 
     described = card(name, folder)
-    weights = parse(_verified(described, f"{name}.safetensors", folder))
+    if after is None:
+        weights = parse(_verified(described, f"{name}.safetensors", folder))
+    else:
+        kept = moments(name, folder)
+        if after not in kept:
+            known = f"after {', '.join(map(str, kept))} iterations" if kept else "at the end of its training only"
+            raise InputError(f"{name} is known {known}; got after={after}")
+        every = parse(_verified(described, f"{name}.training.safetensors", folder))
+        weights = {key.partition("/")[2]: value for key, value in every.items() if key.startswith(f"{after}/")}
     module, _, cls = TABLE[name].partition(":")
     network: nn.Module = getattr(import_module(f"mango.networks.{module}"), cls)(**described.options)
     network.load_state_dict(weights)
     return network.eval().requires_grad_(False)
+
+
+def moments(name: str, folder: Path = FOLDER) -> list[int]:
+    """Iterations of a model's training after which its weights were kept, from 0 on; mostly none.
+
+    Raises:
+        UnknownName: no such model.
+        WeightsError: the file is missing, damaged, or not the one of the card.
+    """
+    from safetensors.numpy import load as parse
+
+    described, file = card(name, folder), f"{name}.training.safetensors"
+    if file not in described.sha256:
+        return []
+    return sorted({int(key.partition("/")[0]) for key in parse(_verified(described, file, folder))})
 
 
 def nature(name: str, folder: Path = FOLDER) -> dict[str, NDArray[Any]]:
@@ -152,21 +182,41 @@ def round_to_half(network: nn.Module) -> None:
         value.copy_(value.half())
 
 
-def publish(described: Card, network: nn.Module, arrays: dict[str, NDArray[Any]], folder: Path = FOLDER) -> Card:
-    """Writes a model's three files into ``folder``; the card's ``sha256`` is filled in.
+def publish(
+    described: Card,
+    network: nn.Module,
+    arrays: dict[str, NDArray[Any]],
+    folder: Path = FOLDER,
+    states: Mapping[int, Mapping[str, Tensor]] | None = None,
+) -> Card:
+    """Writes a model's files into ``folder``; the card's ``sha256`` is filled in.
 
     ``described.sha256`` may be empty; everything else is kept as it is. Weights go into float16 where that loses
     nothing (see `round_to_half`); `load` gives back the same numbers in the network's own precision.
+
+    Args:
+        described: the card.
+        network: with its trained weights.
+        arrays: what natural images do to it.
+        folder: to write into.
+        states: iterations of the training -> the network's state after them.
     """
     from safetensors.numpy import save as pack_arrays
     from safetensors.torch import save as pack_weights
 
     weights = {key: _packed(value.contiguous().cpu()) for key, value in network.state_dict().items()}
+    every = {
+        f"{after}/{key}": _packed(value.contiguous().cpu())
+        for after, state in (states or {}).items()
+        for key, value in state.items()
+    }
     contiguous = {key: np.ascontiguousarray(value) for key, value in arrays.items()}
     parts: dict[str, Callable[[], bytes]] = {
         f"{described.name}.safetensors": lambda: pack_weights(weights),
         f"{described.name}.nature.safetensors": lambda: pack_arrays(contiguous),
     }
+    if every:
+        parts[f"{described.name}.training.safetensors"] = lambda: pack_weights(every)
     digests = {}
     for file, pack in parts.items():
         content = pack()

@@ -251,6 +251,30 @@ class SpikingNetwork:
             return answers
         return [np.ascontiguousarray(answer[(slice(None), *slices(index))]) for answer in answers]
 
+    @torch.inference_mode()
+    def read_layers(
+        self, stimuli: NDArray[np.float32], readouts: Sequence[str], seeds: encoders.Seeds = None
+    ) -> dict[str, list[NDArray[np.float64]]]:
+        """As `read_several` of every layer whole, in one evaluation; for as few images as memory holds at all steps."""
+        for layer, readout in product(self.layers, readouts):
+            self.check_readout(layer, readout)
+        images, answers = checked_stimuli(stimuli, self.stimulus_shape), dict[str, list[NDArray[np.float64]]]()
+
+        def read(layer: str, currents: Tensor, known: Tensor | None = None) -> None:
+            packed = self._engine is not None and self._engine.kernels
+            activity = Activity(self._neurons[layer], currents, self.steps, packed, known)
+            answers[layer] = [activity.read(readout)[: len(images)] for readout in readouts]
+
+        with reference(self.device):
+            inputs = self._inputs(images, seeds, least=ROWS)
+            if self._engine is None:
+                for layer, watched in self._loop.run(inputs, tuple(self.layers)).items():
+                    read(layer, watched.currents, watched.spikes)
+            else:
+                with maps(self.device, self._precision):
+                    self._engine.watch(inputs, read)
+        return {layer: answers[layer] for layer in self.layers}
+
     def _activity(self, inputs: Tensor, layer: str, index: Index) -> Activity:
         """Of the neurons of interest where the layer's are alike, for each follows its own current; else of all."""
         neuron, place = self._neurons[layer], slices(index)
