@@ -22,6 +22,7 @@ from mango.errors import InputError, OptionError, ReplayError, StorageError, Stu
 from mango.evaluators.base import Evaluator
 from mango.evaluators.threads import one_thread
 from mango.exchange import Block, Receipt, Request, answers, block_again, checked, receipt, receipt_again
+from mango.generators import natural_codes
 from mango.ledger import Change, Ledger
 from mango.optimizers.base import Optimizer
 from mango.replay import Live, rebuild, verify
@@ -519,8 +520,9 @@ def run(study: AskTell, evaluator: Evaluator, *, callbacks: Sequence[Callback] =
 
 
 def _natural(source: Any, seed: int) -> Codes | None:
-    draw = getattr(source, "natural", None)
-    return None if draw is None else space_of(source).validate(draw(NATURAL_CODES, np.random.default_rng(seed)))
+    if not hasattr(source, "natural"):
+        return None
+    return space_of(source).validate(natural_codes(source, NATURAL_CODES, np.random.default_rng(seed)))
 
 
 def _jsonable(meta: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mango.analysis.curve import curve
 from mango.errors import InputError
 from mango.trial import Confirmed
 
@@ -152,13 +153,15 @@ def differing(values: Floats) -> bool:
 def picture(stimulus: NDArray[Any]) -> Pixels:
     """A stimulus as pixels ``(height, width, 3)``.
 
-    Images ``(1 or 3, height, width)`` in [0, 1] are drawn as they are. Anything else is laid out row by row on a map
-    that is nearly square, its smallest number dark and its largest bright.
+    Images ``(1 or 3, height, width)`` in [0, 1] are drawn as they are, series ``(1, length)`` as curves. Anything else
+    is laid out row by row on a map that is nearly square, its smallest number dark and its largest bright.
     """
     array = np.asarray(stimulus, np.float64)
     if array.ndim == 3 and array.shape[0] in (1, 3):
         planes = np.broadcast_to(array, (3, *array.shape[1:]))
         return np.rint(np.clip(planes, 0, 1) * 255).astype(np.uint8).transpose(1, 2, 0)
+    if array.ndim == 2 and array.shape[0] == 1 and array.shape[1] > 1:
+        return curve(array[0])
     return _map(array.ravel())
 
 

@@ -18,7 +18,7 @@ from mango.generators import make_generator
 Stimuli = NDArray[Any]  # (n, *shape)
 
 DRAWN = 2 * ACROSS  # stimuli under a heading
-READOUTS = ("rate", "logit", "mean")  # the first of them that was recorded is drawn
+READOUTS = ("", "rate")  # the first of them that was recorded is drawn, else the first of all
 
 
 def portrait_png(name: str, *, data: Path | None = None, seed: int = 0) -> bytes:
@@ -60,14 +60,21 @@ def _made(name: str, data: Path | None, rng: np.random.Generator) -> dict[str, l
 
 
 def _recorded(nature: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-    """``LAYER (READOUT)`` -> what natural stimuli do to its units, from the arrays ``LAYER.channel.READOUT``."""
-    found: dict[str, dict[str, NDArray[Any]]] = {}
+    """``LAYER``, or ``LAYER (READOUT)`` -> what natural stimuli do to its units.
+
+    Args:
+        nature: arrays, of which those that are named ``LAYER.channel`` or ``LAYER.channel.READOUT`` are meant.
+    """
+    found: dict[str, list[str]] = {}
     for name in sorted(nature):
-        layer, _, readout = name.rpartition(".channel.")
-        if layer:
-            found.setdefault(layer, {})[readout] = nature[name]
-    chosen = {layer: min(tables, key=_preference) for layer, tables in found.items()}
-    return {f"{layer} ({readout})": found[layer][readout] for layer, readout in chosen.items()}
+        layer, marker, readout = name.rpartition(".channel")
+        if marker and readout[:1] in ("", "."):
+            found.setdefault(layer, []).append(readout[1:])
+    chosen = {layer: min(readouts, key=_preference) for layer, readouts in found.items()}
+    return {
+        f"{layer} ({readout})" if readout else layer: nature[f"{layer}.channel{'.' if readout else ''}{readout}"]
+        for layer, readout in chosen.items()
+    }
 
 
 def _preference(readout: str) -> tuple[int, str]:

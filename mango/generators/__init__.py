@@ -8,6 +8,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any, Protocol
 
+import numpy as np
 from numpy.typing import NDArray
 
 from mango.plugins import build_from_factory
@@ -45,6 +46,18 @@ class Generator(Protocol):
     def decode(self, codes: Codes) -> NDArray[Any]:
         """Stimuli ``(n, *stimulus_shape)``; images are float32 in [0, 1], whole multiples of 1/255."""
         ...
+
+
+def natural_codes(generator: Any, n: int, rng: np.random.Generator) -> Codes:
+    """Natural codes of a generator that has them: ``n``, or as many as there are.
+
+    Args:
+        generator: with ``natural``.
+        n: at most so many.
+        rng: that draws them.
+    """
+    codes: Codes = generator.natural(min(n, getattr(generator, "natural_count", n)), rng)
+    return codes
 
 
 def make_generator(name: str) -> Generator:

@@ -14,6 +14,7 @@ from mango.analysis.findings import Floats, Nature, Shown, differing
 from mango.datasets import CIFAR10_CLASSES, load_cifar10
 from mango.errors import InputError
 from mango.evaluators import Evaluator, LocalEvaluator
+from mango.generators import natural_codes
 from mango.optimizers.base import ranking
 from mango.search.evaluator import make_evaluator, show
 from mango.search.settings import Settings
@@ -83,13 +84,14 @@ def compare(
         return _nature(shown, "natural images", values, f"{len(codes):,} natural images", {}, pairs)
     if not hasattr(generator, "natural"):
         return Nature(maximum=known.get("natural_maximum"), p999=known.get("natural_p999"))
-    codes = generator.natural(RECONSTRUCTED, np.random.default_rng(REFERENCE))
+    codes = natural_codes(generator, RECONSTRUCTED, np.random.default_rng(REFERENCE))
     values, keys = _shown(settings, evaluator or LocalEvaluator(generator, target, chunk=settings.chunk), codes, report)
     best = ranking(values, keys)[:SHOWN]
     stimuli = generator.decode(codes[best])
     shown = [Shown(stimulus, values[i], f"natural code {i}") for stimulus, i in zip(stimuli, best, strict=True)]
-    source = "10,000 test images" if known else f"{len(codes):,} reconstructed natural images"
-    return _nature(shown, "reconstructed natural images", values, source, known, _pairs(generator, values, codes))
+    kind = f"reconstructed natural {_things(generator.stimulus_shape)}"
+    source = getattr(target, "natural_source", "10,000 test images") if known else f"{len(codes):,} {kind}"
+    return _nature(shown, kind, values, source, known, _pairs(generator, values, codes))
 
 
 @lru_cache(1)
@@ -105,6 +107,11 @@ def load_gallery(folder: str) -> Gallery:
     names: Sequence[str] = found or CIFAR10_CLASSES
     known = [names[label] if label < len(names) else f"class {label}" for label in labels.tolist()]
     return Gallery(images, [f"{name} {i}" for i, name in enumerate(known)])
+
+
+def _things(shape: Sequence[int]) -> str:
+    """What stimuli of that shape are."""
+    return {2: "series", 3: "images"}.get(len(shape), "stimuli")
 
 
 def _shown(settings: Settings, evaluator: Evaluator, codes: NDArray[Any], report: Report) -> tuple[Floats, Floats]:

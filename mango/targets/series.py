@@ -17,16 +17,22 @@ from mango.targets.recorded import RecordedUnit
 from mango.targets.spiking.target import Unit, parse_place
 
 LENGTHS = {"series-trace": 275, "series-gunpoint": 150}
+TESTED = {"series-trace": 100, "series-gunpoint": 150}  # series that the natural responses are of
 CLASSES = {"series-gunpoint": ("gun", "point")}  # those of Trace have numbers alone
 
 
 class SeriesUnit(RecordedUnit):
-    """A unit of one of the zoo's networks; series ``(n, 1, length)`` in, values ``(n,)`` out."""
+    """A unit of one of the zoo's networks; series ``(n, 1, length)`` in, values ``(n,)`` out.
+
+    Attributes:
+        natural_source: what `summary` was measured on.
+    """
 
     def __init__(
         self, model: str, layer: str, unit: Unit | str, readout: str | None = None, folder: Path = zoo.FOLDER
     ) -> None:
         super().__init__(model, classifier(model, folder), layer, unit, readout, folder)
+        self.natural_source = f"{TESTED[model]} test series"
 
 
 def make_series(model: str, detail: str) -> SeriesUnit:

@@ -70,3 +70,4 @@ def test_the_readout_that_says_most_is_drawn() -> None:
     tables = {f"lif1.{name}": np.zeros((4, 2)) for name in ("channel.current", "channel.rate", "neuron.rate")}
     assert list(portrait._recorded({**tables, "natural_codes": np.zeros(1)})) == ["lif1 (rate)"]
     assert list(portrait._recorded({"a.b.channel.z": np.zeros((4, 2))})) == ["a.b (z)"]
+    assert list(portrait._recorded({"a.channel": np.zeros((4, 2)), "a.channels": np.zeros(1)})) == ["a"]
