@@ -76,3 +76,16 @@ def test_tokens_are_patches_row_by_row() -> None:
     lit[..., 4:8, 8:12] = 1  # the second row's third patch
     tokens = [network.patches(image).flatten(2).transpose(1, 2) for image in (dark, lit)]
     assert (tokens[0] != tokens[1]).any(2)[0].nonzero().flatten().tolist() == [10]
+
+
+def test_attention_starts_near_like_tokens() -> None:
+    torch.manual_seed(0)
+    block = Block(64, 1)
+    query, key, value = block.to_heads.weight.split(64)
+    for product, scale in ((query.T @ key, 0.7), (value.T @ block.from_heads.weight.T, -0.4)):
+        noise = (product - scale * torch.eye(64)) / (abs(scale) / 8)
+        assert noise.mean().item() == pytest.approx(0, abs=0.05)
+        assert noise.std().item() == pytest.approx(1, abs=0.05)
+    near = (waves := ViT(features=64).positions) @ waves.T
+    assert torch.equal(near.argmax(1), torch.arange(64))
+    assert near[0, 1] > near[0, 2] > near[0, 4]
