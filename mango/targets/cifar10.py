@@ -11,6 +11,7 @@ from __future__ import annotations
 from functools import cache
 from pathlib import Path
 
+import torch
 from torch import nn
 
 from mango import zoo
@@ -45,6 +46,7 @@ def make_classifier(model: str, detail: str) -> ClassifierTarget:
 
 def evaluated(model: str, network: nn.Module) -> Classifier:
     """A network of this kind, evaluated as the zoo's is."""
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # up to twice as fast
     return Classifier(network, preprocess=PREPROCESS, classes=CIFAR10_CLASSES, tokens=model in TOKENS)
 
 

@@ -154,7 +154,7 @@ class ClassifierTarget:
     Attributes:
         name: ``LAYER/UNIT@READOUT``.
         stimulus_shape: of one stimulus.
-        batch_size: stimuli that are best shown together.
+        batch_size: stimuli that are best shown together; a stimulus shown alone may differ in the last bits.
 
     Raises:
         UnknownName: no such layer, class or read-out.
