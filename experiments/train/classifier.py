@@ -67,11 +67,13 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--iterations", type=int, help="batches of 128 images")
     options = parser.parse_args(argv)
     recipe = RECIPES[options.network]
+    options.width = options.width or recipe.options[recipe.width]  # the card says them, whatever becomes the default
+    options.iterations = options.iterations or recipe.iterations
     torch.set_num_threads(options.threads)
     torch.manual_seed(options.seed)
     device = loop.device_of(options.device)
     images, labels = (torch.from_numpy(part[: options.limit]) for part in load_cifar10(options.data, "train"))
-    built = recipe.options | ({} if options.width is None else {recipe.width: options.width})
+    built = recipe.options | {recipe.width: options.width}
     model = recipe.network(**built).to(device, memory_format=torch.channels_last)
 
     def loss(x: Tensor, y: Tensor) -> Tensor:
@@ -79,15 +81,13 @@ def main(argv: list[str] | None = None) -> None:
             logits = model(PREPROCESS(x).contiguous(memory_format=torch.channels_last))
         return F.cross_entropy(logits.float(), y, label_smoothing=SMOOTHING)
 
-    iterations = options.iterations or recipe.iterations
-    phase = loop.Phase("classifier", iterations, loss=loss, warmup=iterations // 5, **recipe.phase)
+    phase = loop.Phase("classifier", options.iterations, loss=loss, warmup=options.iterations // 5, **recipe.phase)
     loop.train(model, images, labels, [phase], seed=options.seed, out=options.out, every=options.every)
     zoo.round_to_half(model)
     model.cpu()
     worth = figures(model, options.data)
-    notes = (
-        f"Trained on {device.type} for {iterations * phase.batch / len(images):.1f} passes over the training images."
-    )
+    passes = options.iterations * phase.batch / len(images)
+    notes = f"Trained on {device.type} for {passes:.1f} passes over the training images."
     card = loop.card(recipe.model, recipe.summary, options, worth, notes, network=built, module="classifier")
     nature = responses(evaluated(recipe.model, model), model.layers, load_test(options.data)[0])
     zoo.publish(card, model, nature, options.out)
