@@ -1,5 +1,6 @@
 # Everything runs in an environment of its own, .venv, in which mango is installed as a user has it: from its wheel.
-# The benchmarks have another, .venv-bench, for the package that they compare with wants an older numpy.
+# The benchmarks have another, .venv-bench, and the trainings a third, .venv-train: packages that they use want an older
+# numpy.
 PYTHON ?= python3
 VENV ?= .venv
 DATA ?=
@@ -8,7 +9,8 @@ UNIT ?= output/cat
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 BENCH := $(VENV)-bench
-ENVIRONMENTS := $(VENV) $(BENCH)
+TRAIN := $(VENV)-train
+ENVIRONMENTS := $(VENV) $(BENCH) $(TRAIN)
 SOURCES := $(shell find mango -type f -not -name '*.pyc')
 
 .DEFAULT_GOAL := help
@@ -17,13 +19,16 @@ SOURCES := $(shell find mango -type f -not -name '*.pyc')
 help:  ## show this help
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-6s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
+$(VENV)/.tools: INSTALLED := . --group dev
+$(BENCH)/.tools: INSTALLED := ".[bench]"
+$(TRAIN)/.tools: INSTALLED := ".[series,spikingjelly]"
 $(ENVIRONMENTS:=/.tools): %/.tools: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "mango needs Python 3.11 or newer; name one: make PYTHON=python3.12 ..."; exit 2; }
 	@echo "making the environment $* (a few minutes, once)"
 	@$(PYTHON) -m venv $*
 	@$*/bin/pip install --quiet --upgrade "pip>=25.1"
-	@$*/bin/pip install --quiet $(if $(filter $(BENCH),$*),".[bench]",. --group dev)
+	@$*/bin/pip install --quiet $(INSTALLED)
 	@touch $@
 
 $(ENVIRONMENTS:=/.ready): %/.ready: %/.tools $(SOURCES)
@@ -54,7 +59,14 @@ bench: $(BENCH)/.ready  ## measure everything beside its peers (ARGS=--smoke for
 	$(BENCH)/bin/python -m experiments.benchmarks.service $(ARGS)
 	$(BENCH)/bin/python -m experiments.benchmarks.spiking $(ARGS)
 
-train: $(READY)  ## train the networks of the zoo anew, from CIFAR-10: make train DATA=folder
+train: $(TRAIN)/.ready  ## train the networks of the zoo anew, from CIFAR-10: make train DATA=folder (hours on a CPU)
 	@test -n "$(DATA)" || { echo "name the folder that holds CIFAR-10: make train DATA=folder"; exit 2; }
-	$(BIN)/python -m experiments.train.vqvae --data $(DATA) --out runs/train/vqvae
-	$(BIN)/python -m experiments.train.spiking --data $(DATA) --out runs/train/snn
+	$(TRAIN)/bin/python -m experiments.train.series --name trace --out runs/train/series-trace
+	$(TRAIN)/bin/python -m experiments.train.series --name gunpoint --out runs/train/series-gunpoint
+	$(TRAIN)/bin/python -m experiments.train.vqvae --data $(DATA) --out runs/train/vqvae
+	$(TRAIN)/bin/python -m experiments.train.spiking --data $(DATA) --out runs/train/snn
+	$(TRAIN)/bin/python -m experiments.train.spiking_t128 --data $(DATA) --out runs/train/snn-t128
+	$(TRAIN)/bin/python -m experiments.train.spiking_resnet --data $(DATA) --out runs/train/snn-resnet
+	$(TRAIN)/bin/python -m experiments.train.classifier --network resnet18 --data $(DATA) --out runs/train/resnet18
+	$(TRAIN)/bin/python -m experiments.train.classifier --network vgg --data $(DATA) --out runs/train/vgg
+	$(TRAIN)/bin/python -m experiments.train.classifier --network vit --data $(DATA) --out runs/train/vit
