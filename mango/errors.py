@@ -18,7 +18,7 @@
     |   `-- ReplayError                a resumed study did not repeat its recorded proposals
     |-- ServiceError                   a service elsewhere cannot be reached, or does not let this client in
     |-- WeightsError                   weights are missing, damaged, or not those of the card
-    |-- DataError                      a folder of images cannot be read
+    |-- DataError                      data are missing or cannot be read
     `-- TargetError                    the target raised, or answered with the wrong shape
 
 The command line prints the message and exits with code 2; nothing that was stored has changed.
@@ -108,7 +108,7 @@ class WeightsError(MangoError):
 
 
 class DataError(MangoError):
-    """A folder of images cannot be read."""
+    """Data are missing or cannot be read."""
 
 
 class TargetError(MangoError):
