@@ -150,7 +150,7 @@ def responses(model: nn.Module, images: Tensor, singly: int = 20_000) -> dict[st
     """
     network = evaluated(model, next(model.parameters()).device)
     parts: dict[str, list[NDArray[np.float32]]] = {}
-    for x in loop.batches(images, 20, torch.device("cpu")):
+    for x in loop.batches(images, 10, torch.device("cpu")):
         for layer, answers in network.read_layers(x.numpy(), READOUTS).items():
             for readout, values in zip(READOUTS, answers, strict=True):
                 if values.ndim > 2:

@@ -137,6 +137,8 @@ class SpikingNetwork:
                 name: self._package.neuron(self._network.get_submodule(module_of(name)), shape)
                 for name, shape in self.layers.items()
             }
+            apart = all(neuron.alike for neuron in self._neurons.values())  # else a step has matrix products within
+            self._least = 1 if apart else ROWS  # images to be evaluated
             self._engine: Engine | None = None
             self.check: Check | None = None
             try:
@@ -243,9 +245,8 @@ class SpikingNetwork:
         for readout in readouts:
             self.check_readout(layer, readout)
         images = checked_stimuli(stimuli, self.stimulus_shape)
-        apart = all(neuron.alike for neuron in self._neurons.values())  # else there are matrix products within a step
         with reference(self.device):
-            activity = self._activity(self._inputs(images, seeds, least=1 if apart else ROWS), layer, index)
+            activity = self._activity(self._inputs(images, seeds, least=self._least), layer, index)
             answers = [activity.read(readout)[: len(images)] for readout in readouts]
         if self._neurons[layer].alike:
             return answers
@@ -266,7 +267,7 @@ class SpikingNetwork:
             answers[layer] = [activity.read(readout)[: len(images)] for readout in readouts]
 
         with reference(self.device):
-            inputs = self._inputs(images, seeds, least=ROWS)
+            inputs = self._inputs(images, seeds, least=self._least)
             if self._engine is None:
                 for layer, watched in self._loop.run(inputs, tuple(self.layers)).items():
                     read(layer, watched.currents, watched.spikes)
