@@ -13,7 +13,7 @@ from mango.analysis.gallery import ACROSS, answers_png, gallery_png
 from mango.datasets import load_cifar10
 from mango.errors import InputError
 from mango.generators import TABLE as GENERATORS
-from mango.generators import make_generator
+from mango.generators import make_generator, natural_codes
 
 Stimuli = NDArray[Any]  # (n, *shape)
 
@@ -50,7 +50,7 @@ def _made(name: str, data: Path | None, rng: np.random.Generator) -> dict[str, l
     generator: Any = make_generator(name)
     rows = {"random codes": generator.decode(generator.space.sample(DRAWN, rng))}
     if hasattr(generator, "natural"):
-        rows["natural codes"] = generator.decode(generator.natural(DRAWN, rng))
+        rows["natural codes"] = generator.decode(natural_codes(generator, DRAWN, rng))
     if data is not None and hasattr(generator, "encode"):
         images = load_cifar10(data, "test").images
         some = images[rng.permutation(len(images))[:ACROSS]].astype(np.float32) / np.float32(255)

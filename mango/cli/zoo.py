@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
 zoo = typer.Typer(add_completion=False, help="Trained models: list them, show one, check them against their cards.")
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output, for machines.")]
-SHORT = ("model", "size", "trained")  # columns that are not broken
 DATA_HINT = "give --data DIR, a folder that holds the data of the card, to repeat its figures"
 
 
@@ -40,14 +38,11 @@ def list_models(as_json: Json = False) -> None:
     if as_json:
         print(json.dumps({name: {**asdict(card), "bytes": models.size(name)} for name, card in cards.items()}))
         return
-    table = Table(box=box.SIMPLE_HEAD)
-    for column in ("model", "what", "size", "trained", "figures"):
-        table.add_column(
-            column, justify="right" if column == "size" else "left", no_wrap=column in ("model", "trained")
-        )
+    console, width = Console(highlight=False, emoji=False), max(map(len, cards))
     for name, card in cards.items():
-        table.add_row(f"[cyan]{name}[/]", card.summary, _megabytes(models.size(name)), card.date, _figures(card))
-    Console(highlight=False, emoji=False).print(table)
+        size = _megabytes(models.size(name))
+        console.print(f"[cyan]{name:{width}}[/]  {size:>8}  {card.date}  {_figures(card)}", soft_wrap=True)
+        console.print(f"  {card.summary}", style="dim", markup=False, soft_wrap=True)
 
 
 @zoo.command()
