@@ -148,9 +148,9 @@ def _residual() -> nn.Module:
 
 
 def _jelly_resnet() -> nn.Module:
-    from experiments.benchmarks.spiking.residual import JellyResNet18
+    from mango.networks.spiking_resnet import SpikingResNet18
 
-    return JellyResNet18()
+    return SpikingResNet18()
 
 
 def _jelly_conv() -> nn.Module:
