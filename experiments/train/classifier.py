@@ -46,14 +46,14 @@ RECIPES = {
     "resnet18": Recipe(
         "resnet18-cifar10", "ResNet-18 of small images", ResNet18, "width", {"width": 24}, 2_600, DESCENT
     ),
-    "vgg": Recipe("vgg-cifar10", "eight plain convolutions, VGG-like", VGG, "width", {"width": 32}, 1_600, DESCENT),
+    "vgg": Recipe("vgg-cifar10", "eight plain convolutions, VGG-like", VGG, "width", {"width": 32}, 1_200, DESCENT),
     "vit": Recipe(
         "vit-cifar10",
         "vision transformer, patches of 4 x 4 pixels",
         ViT,
         "features",
-        {"features": 128, "depth": 6, "heads": 4},
-        3_200,
+        {"features": 96, "depth": 6, "heads": 3},
+        3_000,
         {"rate": 1e-3, "weight_decay": 0.05},
     ),
 }
