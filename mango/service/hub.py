@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from mango.configuration import space_of
 from mango.errors import InputError, MangoError, StorageError, StudyError, StudyExists, UnknownName
 from mango.evaluators.threads import one_thread
+from mango.generators import DETAILED, make_generator
 from mango.generators import TABLE as GENERATORS
-from mango.generators import make_generator
 from mango.service import views
 from mango.service.hosted import SERVICE, Hosted
 from mango.service.metrics import Metrics
@@ -72,7 +72,7 @@ class Hub:
             UnknownName: none that is served; factories of one's own are named on the command line only.
         """
         family, _, detail = name.partition(":")
-        if name not in self._specs and not (family == "identity" and detail):
+        if name not in self._specs and not (family in DETAILED and detail):
             raise UnknownName("generator", name, self._specs)
         with self._lock:
             if name not in self._generators:

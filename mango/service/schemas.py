@@ -20,6 +20,7 @@ from pydantic import (
 )
 
 IDENTITY = re.compile(r"identity:(?:box:([0-9]{1,5})|grid:([0-9]{1,5}):([0-9]{1,5}))")
+SERIES = re.compile(r"series:[a-z]+:(?:[a-z]+|([0-9]{1,5}))(?::([0-9]{1,5}))?")
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"  # of a study: a file's name everywhere
 LONGEST_KEY = 200  # characters of an idempotency key
 MOST_ASKED = 10_000  # trials at once
@@ -74,12 +75,14 @@ def _small(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def _of_a_size(name: str) -> str:
-    if name.startswith("identity:"):
-        sizes = IDENTITY.fullmatch(name)
+    form, words = {
+        "identity": (IDENTITY, "identity:box:DIM or identity:grid:DIM:LEVELS, with at most {} axes and levels"),
+        "series": (SERIES, "series:FORM:N or series:FORM:N:K, with at most {} points and cosines"),
+    }.get(name.partition(":")[0], (None, ""))
+    if form is not None and ":" in name:
+        sizes = form.fullmatch(name)
         if sizes is None or any(int(size) > MOST_AXES for size in sizes.groups() if size):
-            raise ValueError(
-                f"expected identity:box:DIM or identity:grid:DIM:LEVELS, with at most {MOST_AXES:,} axes and levels"
-            )
+            raise ValueError(f"expected {words.format(f'{MOST_AXES:,}')}")
     return name
 
 

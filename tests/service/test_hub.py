@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -9,6 +10,7 @@ from contextlib import ExitStack
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 
@@ -237,3 +239,14 @@ def test_an_sqlite_file_has_one_service(url: str) -> None:
     one.close()
     assert other.get("a").name == "a"
     other.close()
+
+
+def test_series_are_served_as_arrays(make: Make, url: str) -> None:
+    client = make(url)
+    created(client, "a", space=None, generator="series:bandlimited:trace:8")
+    assert client.post("/v1/studies/a/ask", json={"n": 1}).status_code == 200
+    answer = client.get("/v1/studies/a/trials/0/stimulus.npy")
+    assert np.load(io.BytesIO(answer.content)).shape == (1, 275)
+    said = client.get("/v1/studies/a/trials/0/stimulus.png")
+    assert said.status_code == 422
+    assert "ask for them as .npy" in said.text

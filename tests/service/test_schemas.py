@@ -20,7 +20,13 @@ def reason(model: type[BaseModel], said: dict[str, Any]) -> str:
     return "; ".join(f"{fault['loc'][-1] if fault['loc'] else ''}: {fault['msg']}" for fault in raised.value.errors())
 
 
-@pytest.mark.parametrize("generator", ["pixels", "identity:box:20", "identity:grid:65536:16", "vqvae-cifar10", "mine"])
+@pytest.mark.parametrize(
+    "generator",
+    [
+        "pixels", "identity:box:20", "identity:grid:65536:16", "vqvae-cifar10", "mine",
+        "series:identity:65536", "series:smoothed:trace", "series:bandlimited:275:32", "series:bandlimited:trace:32",
+    ],
+)  # fmt: skip
 def test_generators_of_a_size_are_taken(generator: str) -> None:
     StudyNew.model_validate({"name": "a", "generator": generator, "budget": 9})
     Render.model_validate({"generator": generator, "codes": [[0.0]]})
@@ -38,6 +44,18 @@ def test_a_generator_of_any_size_is_refused(generator: str) -> None:
     said = reason(StudyNew, {"name": "a", "generator": generator, "budget": 9})
     assert "expected identity:box:DIM or identity:grid:DIM:LEVELS, with at most 65,536" in said
     assert "65,536" in reason(Render, {"generator": generator, "codes": [[0.0]]})
+
+
+@pytest.mark.parametrize(
+    "generator",
+    [
+        "series:identity:65537", "series:identity:4000000000", "series:bandlimited:275:99999", "series:", "series:a",
+        "series:identity:-1", "series:identity:\u00b2", "series:bandlimited:trace:3:3", "series:identity:../../x",
+    ],
+)  # fmt: skip
+def test_series_of_any_size_are_refused(generator: str) -> None:
+    said = reason(StudyNew, {"name": "a", "generator": generator, "budget": 9})
+    assert "expected series:FORM:N or series:FORM:N:K, with at most 65,536 points" in said
 
 
 @pytest.mark.parametrize(
