@@ -80,11 +80,7 @@ class SeriesGenerator:
 
 
 class NaturalSeriesGenerator(SeriesGenerator):
-    """The same, where natural series are known.
-
-    Attributes:
-        natural_count: how many.
-    """
+    """The same, where natural series are known."""
 
     @property
     def natural_count(self) -> int:
