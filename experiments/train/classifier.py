@@ -46,7 +46,7 @@ RECIPES = {
     "resnet18": Recipe(
         "resnet18-cifar10", "ResNet-18 of small images", ResNet18, "width", {"width": 24}, 2_600, DESCENT
     ),
-    "vgg": Recipe("vgg-cifar10", "eight plain convolutions, VGG-like", VGG, "width", {"width": 32}, 1_200, DESCENT),
+    "vgg": Recipe("vgg-cifar10", "eight plain convolutions, VGG-like", VGG, "width", {"width": 24}, 1_200, DESCENT),
     "vit": Recipe(
         "vit-cifar10",
         "vision transformer, patches of 4 x 4 pixels",
