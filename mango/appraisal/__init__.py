@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 TABLE: dict[str, str] = {
     "vqvae-cifar10": "vqvae:figures",
     "snn-cifar10": "spiking:figures",
+    "snn-t128-cifar10": "spiking:figures",
     "series-trace": "series:trace",
     "series-gunpoint": "series:gunpoint",
 }

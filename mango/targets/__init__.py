@@ -24,6 +24,7 @@ TABLE: dict[str, tuple[str, str]] = {
     "snn-cifar10": ("spiking.cifar10:make_spiking", "a spiking classifier of CIFAR-10: snn-cifar10:LAYER/UNIT@READOUT"),
     "series-trace": ("series:make_series", "a classifier of Trace, 4 classes of 275 points: series-trace:LAYER/UNIT"),
     "series-gunpoint": ("series:make_series", "the same of GunPoint, 150 points: series-gunpoint:output/gun"),
+    "snn-t128-cifar10": ("spiking.cifar10:make_spiking", "one of the published shape, shown for 128 steps, likewise"),
     "simulated": ("simulated:make_simulated", "a target's answer as spikes: simulated:TARGET, simulated:fano=2:TARGET"),
     "sphere": ("functions:make_function", "-sum x^2"),
     "ellipsoid": ("functions:make_function", "-sum 10^(6 i/(d-1)) x_i^2"),

@@ -28,6 +28,7 @@ FOLDER = Path(__file__).parent
 TABLE: dict[str, str] = {
     "vqvae-cifar10": "vqvae:VQVAE",
     "snn-cifar10": "spiking:SpikingConvNet",
+    "snn-t128-cifar10": "spiking_maxpool:SpikingMaxPoolNet",
     "series-trace": "series:SeriesConvNet",
     "series-gunpoint": "series:SeriesConvNet",
 }

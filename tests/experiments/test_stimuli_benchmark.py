@@ -59,15 +59,16 @@ def test_ray_finds_what_one_process_finds(tmp_path: Path) -> None:
     assert alone == side_by_side
 
 
-def test_the_units_are_those_of_the_draw() -> None:
+@pytest.mark.parametrize("network", [units.NETWORK, "snn-t128-cifar10"])
+def test_the_units_are_those_of_the_draw(network: str) -> None:
     """By natural responses alone, half to tune on, every layer alike."""
-    written = units.load()
-    assert written == units.draw(units.NETWORK)
+    written = units.load(network)
+    assert written == units.draw(network)
     assert [sum(unit.part == part for unit in written) for part in units.PARTS] == [12, 12]
     for layer in ("lif1", "lif2", "lif3", "output"):
         assert sum(unit.name.startswith(f"{layer}/") for unit in written) == 6
     assert all(0 <= unit.natural_median < unit.natural_maximum < 1 for unit in written)
-    assert not {unit.name for unit in written} & set(units.TRIED[units.NETWORK])
+    assert not {unit.name for unit in written} & set(units.TRIED.get(network, ()))
     with pytest.raises(InputError, match="no units of other are written down"):
         units.load("other")
 

@@ -28,6 +28,7 @@ class Shape:
 
 NETWORKS = {
     "snn-cifar10": Shape(32, {"lif1": (64, 16, 16), "lif2": (128, 8, 8), "lif3": (256, 4, 4), "output": (10,)}),
+    "snn-t128-cifar10": Shape(128, {"lif1": (200, 14, 14), "lif2": (64, 5, 5), "lif3": (100,), "output": (10,)}),
 }
 
 

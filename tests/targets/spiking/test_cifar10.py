@@ -8,7 +8,7 @@ import torch
 
 from mango import zoo
 from mango.errors import InputError, MangoError, TargetError, UnknownName
-from mango.networks.spiking import SpikingConvNet
+from mango.networks.spiking import LayeredNet
 from mango.targets import make_target
 from mango.targets.spiking import readouts
 from mango.targets.spiking.cifar10 import PREPROCESS, Cifar10Unit, network
@@ -49,6 +49,8 @@ def test_names(text: str, layer: str, unit: tuple[int | None, ...], readout: str
         ("output/kat", UnknownName, "cat"),
         ("output/10", InputError, "0 to 9"),
         ("output/1@rat", UnknownName, "rate"),
+        ("after=10:output/1", InputError, "at the end of its training only; got after=10"),
+        ("after=ten:output/1", InputError, "expected a number of iterations"),
     ],
 )
 def test_bad_names_say_what_is_right(text: str, kind: type[MangoError], says: str) -> None:
@@ -61,16 +63,45 @@ def test_conformance(spec: str) -> None:
     check_target(make_target(f"snn-cifar10:{spec}"), (3, 32, 32))
 
 
-def test_read_outs_equal_the_network_s_own_loop() -> None:
-    own = zoo.load("snn-cifar10").to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    assert isinstance(own, SpikingConvNet)
+@pytest.mark.parametrize("model", ["snn-cifar10", "snn-t128-cifar10"])
+def test_read_outs_equal_the_network_s_own_loop(model: str) -> None:
+    own = zoo.load(model).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    assert isinstance(own, LayeredNet)
+    assert own.steps == NETWORKS[model].steps
     with torch.no_grad():
-        spikes = own(PREPROCESS(torch.from_numpy(IMAGES)).contiguous(memory_format=torch.channels_last), STEPS)
+        spikes = own(PREPROCESS(torch.from_numpy(IMAGES[:4])).contiguous(memory_format=torch.channels_last))
     rates = spikes.mean(0).double().numpy()
     assert rates.max() > 0
-    assert (network("snn-cifar10").read(IMAGES, "output", (), "rate") == rates).all()
-    first = np.where(spikes.any(0), spikes.argmax(0) + 1, STEPS + 1)
-    assert (network("snn-cifar10").read(IMAGES, "output", (), "latency") == -first).all()
+    assert (network(model).read(IMAGES[:4], "output", (), "rate") == rates).all()
+    first = np.where(spikes.any(0), spikes.argmax(0) + 1, own.steps + 1)
+    assert (network(model).read(IMAGES[:4], "output", (), "latency") == -first).all()
+
+
+@pytest.mark.parametrize("model", ["snn-cifar10", "snn-t128-cifar10"])
+def test_the_table_s_layers_are_the_network_s(model: str) -> None:
+    assert list(network(model).layers.items()) == list(NETWORKS[model].layers.items())
+
+
+def test_all_layers_at_once_are_each_by_itself() -> None:
+    wanted = ("rate", "latency", "current", "membrane")
+    for images in (IMAGES, IMAGES[:1]):
+        together = network("snn-cifar10").read_layers(images, wanted)
+        assert list(together) == list(LAYERS)
+        for layer, answers in together.items():
+            for one, other in zip(answers, network("snn-cifar10").read_several(images, layer, (), wanted), strict=True):
+                assert one.shape == other.shape
+                assert (one == other).all()
+
+
+def test_units_of_the_network_of_128_steps() -> None:
+    channel, neuron, large, output = (
+        make_target(f"snn-t128-cifar10:{unit}") for unit in ("lif2/5@count", "lif2/5,1,1", "lif1/7,3,3", "output/cat")
+    )
+    assert channel.summary["natural_maximum"] > 1  # type: ignore[attr-defined]
+    assert neuron.summary["natural_maximum"] <= 1  # type: ignore[attr-defined]
+    assert large.summary == {}  # type: ignore[attr-defined]
+    assert output.name == "snn-t128-cifar10:output/cat@rate"  # type: ignore[attr-defined]
+    check_target(neuron, (3, 32, 32))
 
 
 @pytest.mark.parametrize("layer", LAYERS)
