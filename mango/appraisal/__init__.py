@@ -21,6 +21,7 @@ TABLE: dict[str, str] = {
     "vqvae-cifar10": "vqvae:figures",
     "snn-cifar10": "spiking:figures",
     "snn-t128-cifar10": "spiking:figures",
+    "vit-cifar10": "classifier:figures",
     "series-trace": "series:trace",
     "series-gunpoint": "series:gunpoint",
 }

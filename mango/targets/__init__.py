@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 TABLE: dict[str, tuple[str, str]] = {
     "snn-cifar10": ("spiking.cifar10:make_spiking", "a spiking classifier of CIFAR-10: snn-cifar10:LAYER/UNIT@READOUT"),
+    "vit-cifar10": ("cifar10:make_classifier", "a vision transformer of CIFAR-10: vit-cifar10:LAYER/UNIT@READOUT"),
     "series-trace": ("series:make_series", "a classifier of Trace, 4 classes of 275 points: series-trace:LAYER/UNIT"),
     "series-gunpoint": ("series:make_series", "the same of GunPoint, 150 points: series-gunpoint:output/gun"),
     "snn-t128-cifar10": ("spiking.cifar10:make_spiking", "one of the published shape, shown for 128 steps, likewise"),

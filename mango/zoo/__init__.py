@@ -29,6 +29,7 @@ TABLE: dict[str, str] = {
     "vqvae-cifar10": "vqvae:VQVAE",
     "snn-cifar10": "spiking:SpikingConvNet",
     "snn-t128-cifar10": "spiking_maxpool:SpikingMaxPoolNet",
+    "vit-cifar10": "vit:ViT",
     "series-trace": "series:SeriesConvNet",
     "series-gunpoint": "series:SeriesConvNet",
 }

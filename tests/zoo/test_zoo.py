@@ -14,6 +14,7 @@ REACH = {
     "vqvae-cifar10": {"mse": (0, 0.0045), "perplexity": (300, 512)},
     "snn-cifar10": {"accuracy": (0.65, 1)},
     "snn-t128-cifar10": {"accuracy": (0.7, 1)},
+    "vit-cifar10": {"accuracy": (0.65, 1)},
     "series-trace": {"accuracy": (0.98, 1)},
     "series-gunpoint": {"accuracy": (0.95, 1)},
 }
