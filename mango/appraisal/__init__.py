@@ -21,6 +21,8 @@ TABLE: dict[str, str] = {
     "vqvae-cifar10": "vqvae:figures",
     "snn-cifar10": "spiking:figures",
     "snn-t128-cifar10": "spiking:figures",
+    "snn-resnet-cifar10": "spiking:figures",
+    "resnet18-cifar10": "classifier:figures",
     "vit-cifar10": "classifier:figures",
     "series-trace": "series:trace",
     "series-gunpoint": "series:gunpoint",

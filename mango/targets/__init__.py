@@ -22,10 +22,12 @@ if TYPE_CHECKING:
 
 TABLE: dict[str, tuple[str, str]] = {
     "snn-cifar10": ("spiking.cifar10:make_spiking", "a spiking classifier of CIFAR-10: snn-cifar10:LAYER/UNIT@READOUT"),
+    "snn-t128-cifar10": ("spiking.cifar10:make_spiking", "one of the published shape, shown images for 128 steps"),
+    "snn-resnet-cifar10": ("spiking.cifar10:make_spiking", "a residual one; after=N:LAYER/UNIT, N iterations trained"),
+    "resnet18-cifar10": ("cifar10:make_classifier", "a residual classifier of CIFAR-10, likewise"),
     "vit-cifar10": ("cifar10:make_classifier", "a vision transformer of CIFAR-10: vit-cifar10:LAYER/UNIT@READOUT"),
     "series-trace": ("series:make_series", "a classifier of Trace, 4 classes of 275 points: series-trace:LAYER/UNIT"),
     "series-gunpoint": ("series:make_series", "the same of GunPoint, 150 points: series-gunpoint:output/gun"),
-    "snn-t128-cifar10": ("spiking.cifar10:make_spiking", "one of the published shape, shown for 128 steps, likewise"),
     "simulated": ("simulated:make_simulated", "a target's answer as spikes: simulated:TARGET, simulated:fano=2:TARGET"),
     "sphere": ("functions:make_function", "-sum x^2"),
     "ellipsoid": ("functions:make_function", "-sum 10^(6 i/(d-1)) x_i^2"),

@@ -29,6 +29,8 @@ TABLE: dict[str, str] = {
     "vqvae-cifar10": "vqvae:VQVAE",
     "snn-cifar10": "spiking:SpikingConvNet",
     "snn-t128-cifar10": "spiking_maxpool:SpikingMaxPoolNet",
+    "snn-resnet-cifar10": "spiking_resnet:SpikingResNet18",
+    "resnet18-cifar10": "resnet:ResNet18",
     "vit-cifar10": "vit:ViT",
     "series-trace": "series:SeriesConvNet",
     "series-gunpoint": "series:SeriesConvNet",

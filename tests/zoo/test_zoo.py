@@ -9,11 +9,14 @@ import pytest
 
 from mango import zoo
 from mango.errors import UnknownName, WeightsError
+from tests.optional import optional
 
 REACH = {
     "vqvae-cifar10": {"mse": (0, 0.0045), "perplexity": (300, 512)},
     "snn-cifar10": {"accuracy": (0.65, 1)},
     "snn-t128-cifar10": {"accuracy": (0.7, 1)},
+    "snn-resnet-cifar10": {"accuracy": (0.55, 1)},
+    "resnet18-cifar10": {"accuracy": (0.84, 1)},
     "vit-cifar10": {"accuracy": (0.65, 1)},
     "series-trace": {"accuracy": (0.98, 1)},
     "series-gunpoint": {"accuracy": (0.95, 1)},
@@ -25,12 +28,15 @@ def test_cards_say_what_was_reached(name: str) -> None:
     card = zoo.card(name)
     for figure, (low, high) in REACH[name].items():
         assert low <= card.figures[figure] <= high
-    assert set(card.sha256) == {f"{name}.safetensors", f"{name}.nature.safetensors"}
+    training = {f"{name}.training.safetensors"} if zoo.moments(name) else set()
+    assert set(card.sha256) == {f"{name}.safetensors", f"{name}.nature.safetensors"} | training
     assert f"--seed {card.seed}" in card.command
 
 
 @pytest.mark.parametrize("name", zoo.TABLE)
 def test_networks_load_in_eval_mode(name: str) -> None:
+    if name == "snn-resnet-cifar10":
+        optional("spikingjelly")
     network = zoo.load(name)
     assert not network.training
     assert not any(parameter.requires_grad for parameter in network.parameters())

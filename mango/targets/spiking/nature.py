@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +27,19 @@ class Shape:
     layers: dict[str, tuple[int, ...]]
 
 
+def _residual(width: int, side: int) -> dict[str, tuple[int, ...]]:
+    """Layers of a ResNet-18: a stem, four stages of two blocks of two layers, ten classes."""
+    shapes = {
+        f"layer{stage + 1}.{block}.sn{place}": (width << stage, side >> stage, side >> stage)
+        for stage, block, place in product(range(4), (0, 1), (1, 2))
+    }
+    return {"sn1": (width, side, side), **shapes, "output": (10,)}
+
+
 NETWORKS = {
     "snn-cifar10": Shape(32, {"lif1": (64, 16, 16), "lif2": (128, 8, 8), "lif3": (256, 4, 4), "output": (10,)}),
     "snn-t128-cifar10": Shape(128, {"lif1": (200, 14, 14), "lif2": (64, 5, 5), "lif3": (100,), "output": (10,)}),
+    "snn-resnet-cifar10": Shape(4, _residual(12, 32)),
 }
 
 
