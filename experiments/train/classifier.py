@@ -3,7 +3,7 @@
 Mirrored and shifted images, smoothed labels (0.1), a rate that rises and then falls by a cosine, bfloat16. Weights are
 rounded to float16 before anything is measured. A warm restart (Loshchilov and Hutter 2017, arXiv 1608.03983) goes on
 where a schedule was too short. Widths and iterations are those of a CPU; a GPU has time for
-``--network resnet18 --width 64 --iterations 39000 --restart 0``, ``--network vit --width 192 --iterations 78000``.
+``--network resnet18 --width 64 --iterations 39000 --restart``, ``--network vit --width 192 --iterations 78000``.
 """
 
 from __future__ import annotations
@@ -40,13 +40,13 @@ class Recipe:
     options: dict[str, Any]
     iterations: int
     phase: dict[str, Any]
-    restart: int = 0
+    restarts: tuple[int, ...] = ()
 
 
 DESCENT = {"rate": 0.1, "momentum": 0.9, "weight_decay": 5e-4}
 RECIPES = {
     "resnet18": Recipe(
-        "resnet18-cifar10", "ResNet-18 of small images", ResNet18, "width", {"width": 24}, 2_600, DESCENT, 800
+        "resnet18-cifar10", "ResNet-18 of small images", ResNet18, "width", {"width": 24}, 2_600, DESCENT, (800,)
     ),
     "vgg": Recipe("vgg-cifar10", "eight plain convolutions, VGG-like", VGG, "width", {"width": 24}, 1_200, DESCENT),
     "vit": Recipe(
@@ -67,12 +67,15 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--network", choices=RECIPES, required=True)
     parser.add_argument("--width", type=int, help="channels of the first stage, or features of a token")
     parser.add_argument("--iterations", type=int, help="batches of 128 images")
-    parser.add_argument("--restart", type=int, help="batches of a second phase, from three tenths of the rate")
+    parser.add_argument(
+        "--restart", type=int, nargs="*", help="batches of further phases, each from three tenths of the rate"
+    )
     options = parser.parse_args(argv)
     recipe = RECIPES[options.network]
     options.width = options.width or recipe.options[recipe.width]  # the card says them, whatever becomes the default
     options.iterations = options.iterations or recipe.iterations
-    options.restart = recipe.restart if options.restart is None else options.restart
+    restarts = recipe.restarts if options.restart is None else options.restart
+    options.restart = " ".join(map(str, restarts))  # as the card says it
     torch.set_num_threads(options.threads)
     torch.manual_seed(options.seed)
     device = loop.device_of(options.device)
@@ -86,8 +89,8 @@ def main(argv: list[str] | None = None) -> None:
         return F.cross_entropy(logits.float(), y, label_smoothing=SMOOTHING)
 
     first = loop.Phase("classifier", options.iterations, loss=loss, warmup=options.iterations // 5, **recipe.phase)
-    second = replace(first, name="restart", iterations=options.restart, rate=0.3 * first.rate, warmup=0)
-    phases = [first, second] if options.restart else [first]
+    again = replace(first, name="restart", rate=0.3 * first.rate, warmup=0)
+    phases = [first, *(replace(again, iterations=iterations) for iterations in restarts)]
     loop.train(model, images, labels, phases, seed=options.seed, out=options.out, every=options.every)
     zoo.round_to_half(model)
     model.cpu()
