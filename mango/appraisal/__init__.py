@@ -23,6 +23,7 @@ TABLE: dict[str, str] = {
     "snn-t128-cifar10": "spiking:figures",
     "snn-resnet-cifar10": "spiking:figures",
     "resnet18-cifar10": "classifier:figures",
+    "vgg-cifar10": "classifier:figures",
     "vit-cifar10": "classifier:figures",
     "series-trace": "series:trace",
     "series-gunpoint": "series:gunpoint",

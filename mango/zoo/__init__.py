@@ -31,6 +31,7 @@ TABLE: dict[str, str] = {
     "snn-t128-cifar10": "spiking_maxpool:SpikingMaxPoolNet",
     "snn-resnet-cifar10": "spiking_resnet:SpikingResNet18",
     "resnet18-cifar10": "resnet:ResNet18",
+    "vgg-cifar10": "vgg:VGG",
     "vit-cifar10": "vit:ViT",
     "series-trace": "series:SeriesConvNet",
     "series-gunpoint": "series:SeriesConvNet",

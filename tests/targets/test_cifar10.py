@@ -21,7 +21,7 @@ from mango.testing import check_target
 
 MEAN, DEVIATION = (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)
 IMAGES = np.random.default_rng(0).integers(0, 256, (6, 3, 32, 32)).astype(np.float32) / np.float32(255)
-HIDDEN = {"resnet18-cifar10": "layer3/7,3,4@max", "vit-cifar10": "blocks.2/9,17"}
+HIDDEN = {"resnet18-cifar10": "layer3/7,3,4", "vgg-cifar10": "stage2/5@max", "vit-cifar10": "blocks.2/9,17"}
 NATURE = ("natural_maximum", "natural_p999", "natural_median", "silent_share")
 
 
