@@ -23,12 +23,14 @@ TRAININGS = {
     "spiking": ["--rate-iterations", "6", "--spike-iterations", "6", "--steps", "2"],
     "spiking_t128": ["--rate-iterations", "4", "--spike-iterations", "2", "--steps", "2"],
     "spiking_resnet": ["--iterations", "6", "--width", "4"],
+    "classifier": ["--network", "vgg", "--width", "2", "--iterations", "3", "--restart", "4"],
 }
 MODELS = {
     "vqvae": "vqvae-cifar10",
     "spiking": "snn-cifar10",
     "spiking_t128": "snn-t128-cifar10",
     "spiking_resnet": "snn-resnet-cifar10",
+    "classifier": "vgg-cifar10",
 }
 DYING = """
 import os, signal, sys
