@@ -182,7 +182,8 @@ def _figure(case: Case, title: str, height: float, rows: bool = False) -> tuple[
     classes = case.classes()
     figure.text(0.012, 1 - 0.22 / whole, title, fontsize=10.5, weight="bold", color=LIGHT.ink, va="center")
     noise = "no noise" if case.noise == "none" else case.noise
-    note = f"{case.network}, {len(case.units)} units, {len(case.seeds)} seeds, {noise}, batch {case.batch}"
+    seeds = f"{len(case.seeds)} seed" + ("s" if len(case.seeds) > 1 else "")
+    note = f"{case.network}, {len(case.units)} units, {seeds}, {noise}, batch {case.batch}"
     figure.text(0.012, 1 - 0.45 / whole, note, fontsize=8, color=LIGHT.muted, va="center")
     panels = []
     for place, information in enumerate(classes):
@@ -212,7 +213,7 @@ def _evaluations(axes: Axes) -> None:
 
 def _rows(axes: Axes, methods: Sequence[str]) -> None:
     axes.set_yticks(np.arange(len(methods)), [method.partition("/")[2] for method in methods])
-    axes.set_ylim(len(methods) - 0.5, -0.5)
+    axes.set_ylim(max(len(methods), 1) - 0.5, -0.5)
 
 
 def _end_labels(axes: Axes, ends: Sequence[tuple[float, str, str]]) -> None:
