@@ -46,7 +46,7 @@ class Recipe:
 DESCENT = {"rate": 0.1, "momentum": 0.9, "weight_decay": 5e-4}
 RECIPES = {
     "resnet18": Recipe(
-        "resnet18-cifar10", "ResNet-18 of small images", ResNet18, "width", {"width": 24}, 2_600, DESCENT, (800,)
+        "resnet18-cifar10", "ResNet-18 of small images", ResNet18, "width", {"width": 24}, 2_600, DESCENT, (800, 1_600)
     ),
     "vgg": Recipe("vgg-cifar10", "eight plain convolutions, VGG-like", VGG, "width", {"width": 24}, 1_200, DESCENT),
     "vit": Recipe(

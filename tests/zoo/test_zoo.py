@@ -16,7 +16,7 @@ REACH = {
     "snn-cifar10": {"accuracy": (0.65, 1)},
     "snn-t128-cifar10": {"accuracy": (0.7, 1)},
     "snn-resnet-cifar10": {"accuracy": (0.55, 1)},
-    "resnet18-cifar10": {"accuracy": (0.84, 1)},
+    "resnet18-cifar10": {"accuracy": (0.85, 1)},
     "vgg-cifar10": {"accuracy": (0.78, 1)},
     "vit-cifar10": {"accuracy": (0.65, 1)},
     "series-trace": {"accuracy": (0.98, 1)},
