@@ -21,7 +21,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from torch import Tensor, nn
 
 from experiments.train import checkpoint
-from mango.appraisal.images import batches as batches
 from mango.zoo import Card
 
 DATA = "CIFAR-10 (Krizhevsky 2009), JPEG-encoded at quality about 75: figures lie a little below published ones"

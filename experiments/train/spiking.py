@@ -19,7 +19,7 @@ from torch.nn import functional as F
 
 from experiments.train import loop
 from mango import appraisal, zoo
-from mango.appraisal.images import load_test
+from mango.appraisal.images import batches, load_test
 from mango.datasets import load_cifar10
 from mango.networks.spiking import BETA, SpikingConvNet
 from mango.targets.spiking.cifar10 import PREPROCESS, evaluated
@@ -150,7 +150,7 @@ def responses(model: nn.Module, images: Tensor, singly: int = 20_000) -> dict[st
     """
     network = evaluated(model, next(model.parameters()).device)
     parts: dict[str, list[NDArray[np.float32]]] = {}
-    for x in loop.batches(images, 10, torch.device("cpu")):
+    for x in batches(images, 10, torch.device("cpu")):
         for layer, answers in network.read_layers(x.numpy(), READOUTS).items():
             for readout, values in zip(READOUTS, answers, strict=True):
                 if values.ndim > 2:

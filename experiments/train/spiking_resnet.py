@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from experiments.train import loop
 from experiments.train.spiking import loss, normalise, responses
 from mango import appraisal, zoo
-from mango.appraisal.images import load_test
+from mango.appraisal.images import batches, load_test
 from mango.appraisal.spiking import accuracy
 from mango.datasets import load_cifar10
 from mango.networks.spiking_resnet import SpikingResNet18
@@ -103,7 +103,7 @@ def take_statistics(model: SpikingResNet18, images: Tensor) -> None:
             module.reset_running_stats()
             module.momentum = None  # the mean over what is shown
     model.train()
-    for x in loop.batches(images, 100, next(model.parameters()).device):
+    for x in batches(images, 100, next(model.parameters()).device):
         model.read_out(model.stem(normalise(x)[None]))
     model.eval()
 

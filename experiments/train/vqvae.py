@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from experiments.train import loop
 from mango import appraisal, zoo
-from mango.appraisal.images import load_test
+from mango.appraisal.images import batches, load_test
 from mango.datasets import load_cifar10
 from mango.generators.vqvae import VQVAEGenerator
 from mango.networks.vqvae import VQVAE
@@ -64,7 +64,7 @@ def main(argv: list[str] | None = None) -> None:
 def codes(model: VQVAE, images: Tensor) -> NDArray[np.uint16]:
     """Labels ``(n, 64)`` of images."""
     device = next(model.parameters()).device
-    labels = [model.encode(x).flatten(1).cpu() for x in loop.batches(images, 500, device)]
+    labels = [model.encode(x).flatten(1).cpu() for x in batches(images, 500, device)]
     return torch.cat(labels).numpy().astype(np.uint16)
 
 

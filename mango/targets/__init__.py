@@ -73,7 +73,7 @@ def make_target(spec: str | nn.Module | SpikingNetwork | Classifier, **options: 
         OptionError: options with another text, or unknown ones.
     """
     if not isinstance(spec, str):
-        from mango.targets.spiking.make import of_network
+        from mango.targets.networks import of_network
 
         return of_network(spec, options)
     family, _, detail = spec.partition(":")
@@ -85,7 +85,7 @@ def make_target(spec: str | nn.Module | SpikingNetwork | Classifier, **options: 
         return made
     factory_name, _, place = detail.partition(":")
     if place:
-        from mango.targets.spiking.make import of_factory
+        from mango.targets.networks import of_factory
 
         return of_factory(f"{family}:{factory_name}", place, TABLE)
     built: Target = build_from_factory("target", spec, "respond", TABLE, lambda built: advice(built, spec))

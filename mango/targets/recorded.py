@@ -6,10 +6,10 @@ from pathlib import Path
 
 from mango import zoo
 from mango.targets.classifier import Classifier, ClassifierTarget
+from mango.targets.spiking.nature import SUMMARY
 from mango.targets.spiking.target import Unit
 
 READOUTS = ("mean", "logit")  # whose natural responses the zoo keeps, of hidden layers and of the output
-SUMMARY = ("natural_maximum", "natural_p999", "natural_median", "silent_share")
 
 
 class RecordedUnit(ClassifierTarget):

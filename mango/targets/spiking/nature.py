@@ -11,7 +11,7 @@ import numpy as np
 
 from mango import zoo
 
-_SUMMARY = ("natural_maximum", "natural_p999", "natural_median", "silent_share")
+SUMMARY = ("natural_maximum", "natural_p999", "natural_median", "silent_share")
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def summary(
     table = zoo.nature(network, folder).get(f"{layer}.{kind}.{kept}")
     if table is None:
         return {}
-    figures = {name: float(column[unit]) for name, column in zip(_SUMMARY, table, strict=True)}
+    figures = {name: float(column[unit]) for name, column in zip(SUMMARY, table, strict=True)}
     return {name: figure if name == "silent_share" else scale * figure for name, figure in figures.items()}
 
 
