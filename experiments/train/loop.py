@@ -24,6 +24,13 @@ from experiments.train import checkpoint
 from mango.zoo import Card
 
 DATA = "CIFAR-10 (Krizhevsky 2009), JPEG-encoded at quality about 75: figures lie a little below published ones"
+COLUMNS = (
+    TextColumn("{task.description}"),
+    BarColumn(),
+    MofNCompleteColumn(),
+    TimeRemainingColumn(),
+    TextColumn("{task.fields[loss]}"),
+)
 
 
 @dataclass(frozen=True)
@@ -115,8 +122,7 @@ def train(
         model.load_state_dict(state["model"])
         start_phase, start, saved = state["phase"], state["iteration"], state["optimizer"]
     device = next(model.parameters()).device
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, TextColumn("{task.fields[loss]}")) as progress:
+    with Progress(*COLUMNS) as progress:
         for p, phase in enumerate(phases):
             before = sum(earlier.iterations for earlier in phases[:p])
             if p < start_phase:
@@ -222,20 +228,24 @@ def _batch(
     images: Tensor, labels: Tensor, phase: Phase, key: tuple[int, int, int], device: torch.device
 ) -> tuple[Tensor, Tensor]:
     seed, phase_number, i = key
-    per_epoch = max(1, len(images) // phase.batch)
-    epoch, place = divmod(i, per_epoch)
-    order = torch.randperm(len(images), generator=_generator(seed, phase_number, epoch, 0))
-    index = order[place * phase.batch : (place + 1) * phase.batch]
-    generator = _generator(seed, phase_number, i, 1)
+    index = drawn(len(images), phase.batch, (seed, phase_number, i))
+    generator = generator_of(seed, phase_number, i, 1)
     if phase.augment is not None:
         return phase.augment(images[index], generator).to(device), labels[index].to(device)
     x = images[index].float() / 255
-    x = _augment(x, phase.shift, generator)
+    x = augmented(x, phase.shift, generator)
     x = x.to(device).contiguous(memory_format=torch.channels_last)
     return x, labels[index].to(device)
 
 
-def _augment(x: Tensor, shift: int, generator: torch.Generator) -> Tensor:
+def drawn(count: int, size: int, key: tuple[int, int, int]) -> Tensor:
+    """Which of ``count`` images make the batch of (seed, phase, iteration): all come once before any comes again."""
+    seed, phase, i = key
+    epoch, place = divmod(i, max(1, count // size))
+    return torch.randperm(count, generator=generator_of(seed, phase, epoch, 0))[place * size : (place + 1) * size]
+
+
+def augmented(x: Tensor, shift: int, generator: torch.Generator) -> Tensor:
     """Mirrors with probability one half, shifts by up to ``shift`` pixels with reflected borders."""
     n, _, h, w = x.shape
     mirrored = torch.rand(n, generator=generator) < 0.5
@@ -249,7 +259,8 @@ def _augment(x: Tensor, shift: int, generator: torch.Generator) -> Tensor:
     return padded[torch.arange(n)[:, None, None], :, rows, columns].permute(0, 3, 1, 2)
 
 
-def _generator(*key: int) -> torch.Generator:
+def generator_of(*key: int) -> torch.Generator:
+    """Random numbers that depend on the key alone."""
     mixed = 0
     for part in key:
         mixed = (mixed * 1_000_003 + part + 1) % (2**63 - 1)
