@@ -102,11 +102,6 @@ def train(duel: Duel, images: Tensor, *, seed: int, out: Path, every: int) -> No
     duel.average.eval()
 
 
-def _named(optimizers: dict[str, torch.optim.Adam]) -> dict[str, torch.optim.Adam]:
-    """Under the names that they have in a checkpoint."""
-    return {f"{name}_optimizer": optimizer for name, optimizer in optimizers.items()}
-
-
 def _step(
     duel: Duel, natural: Tensor, random: torch.Generator, optimizers: dict[str, torch.optim.Adam]
 ) -> tuple[float, float]:
@@ -139,3 +134,8 @@ def _follow(average: nn.Module, network: nn.Module, decay: float) -> None:
         old.lerp_(new, 1 - decay)
     for old, new in zip(average.buffers(), network.buffers(), strict=True):
         old.copy_(new)
+
+
+def _named(optimizers: dict[str, torch.optim.Adam]) -> dict[str, torch.optim.Adam]:
+    """Under the names that they have in a checkpoint."""
+    return {f"{name}_optimizer": optimizer for name, optimizer in optimizers.items()}

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.parametrizations import spectral_norm
+from torch.nn.utils.parametrize import remove_parametrizations
 
 LEAST = 4  # pixels along a side of the smallest map
 
@@ -25,8 +26,7 @@ class SNGAN(nn.Module):
         generator: channels at 4 x 4, 8 x 8, 16 x 16 and 32 x 32; (256, 256, 256, 256) as published.
         discriminator: channels at 16 x 16, 8 x 8, 4 x 4 and inside the last block; (128, 128, 128, 128) as published.
 
-    The discriminator's weights are those that its forward pass uses, norm and all: `spectrally_normalised` makes a
-    discriminator that is trained.
+    The discriminator's weights are those that its forward pass uses, already divided by their norm; see `normalise`.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class SNGAN(nn.Module):
         return images
 
     def score(self, images: Tensor) -> Tensor:
-        """How natural the discriminator holds images ``(n, 3, 32, 32)`` in [0, 1] to be, ``(n,)``; larger is more so."""
+        """How natural the discriminator holds images ``(n, 3, 32, 32)`` in [0, 1] to be, ``(n,)``: larger is more."""
         scores: Tensor = self.discriminator(images)
         return scores
 
@@ -64,7 +64,8 @@ class Generator(nn.Module):
     def forward(self, z: Tensor) -> Tensor:
         """Images."""
         features = self.first(z).view(len(z), -1, LEAST, LEAST).contiguous(memory_format=torch.channels_last)
-        return (torch.tanh(self.last(F.relu(self.norm(self.blocks(features))))) + 1) / 2
+        images: Tensor = (torch.tanh(self.last(F.relu(self.norm(self.blocks(features))))) + 1) / 2
+        return images
 
 
 class UpBlock(nn.Module):
@@ -80,7 +81,8 @@ class UpBlock(nn.Module):
         """``(n, fan_in, h, w)`` to ``(n, fan_out, 2h, 2w)``."""
         inner = self.conv1(F.relu(self.norm1(features)))
         inner = self.conv2(F.interpolate(F.relu(self.norm2(inner)), scale_factor=2.0))
-        return inner + F.interpolate(self.shortcut(features), scale_factor=2.0)
+        out: Tensor = inner + F.interpolate(self.shortcut(features), scale_factor=2.0)
+        return out
 
 
 class Discriminator(nn.Module):
@@ -88,9 +90,10 @@ class Discriminator(nn.Module):
 
     def __init__(self, channels: Sequence[int]) -> None:
         super().__init__()
-        inputs = (3, *channels[:2])
         self.blocks = nn.Sequential(
-            *(DownBlock(fan_in, fan_out, first=fan_in == 3) for fan_in, fan_out in zip(inputs, channels[:3], strict=True)),
+            DownBlock(3, channels[0], first=True),
+            DownBlock(channels[0], channels[1]),
+            DownBlock(channels[1], channels[2]),
             DownBlock(channels[2], channels[3], shrinks=False),
         )
         self.last = nn.Linear(channels[3], 1)
@@ -115,17 +118,26 @@ class DownBlock(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """``(n, fan_in, h, w)`` to ``(n, fan_out, h / 2, w / 2)``."""
         inner = F.relu(self.conv1(features if self.first else F.relu(features)))
-        if not self.shrinks:
-            return self.conv2(inner) + self.shortcut(features)
-        return self.conv2(F.avg_pool2d(inner, 2)) + self.shortcut(F.avg_pool2d(features, 2))
+        if self.shrinks:
+            inner, features = F.avg_pool2d(inner, 2), F.avg_pool2d(features, 2)
+        out: Tensor = self.conv2(inner) + self.shortcut(features)
+        return out
 
 
-def spectrally_normalised(network: nn.Module) -> nn.Module:
-    """The network, every convolution and linear layer of it now divided by its largest singular value.
+def normalise(network: nn.Module) -> None:
+    """From now on divides the weights of every convolution and linear layer by their largest singular value.
 
     One power iteration in each training pass estimates it (Miyato et al. 2018, algorithm 1), as torch has it.
     """
-    for layer in list(network.modules()):
-        if isinstance(layer, nn.Conv2d | nn.Linear):
-            spectral_norm(layer)
-    return network
+    for layer in _layers(network):
+        spectral_norm(layer)
+
+
+def settle(network: nn.Module) -> None:
+    """Leaves the layers of `normalise` as they are in eval mode, with weights that nothing changes any more."""
+    for layer in _layers(network.eval()):
+        remove_parametrizations(layer, "weight")
+
+
+def _layers(network: nn.Module) -> list[nn.Module]:
+    return [layer for layer in network.modules() if isinstance(layer, nn.Conv2d | nn.Linear)]
