@@ -10,7 +10,7 @@ import pytest
 
 from experiments.benchmarks.stimuli import gradient, references, report, results, scores, units
 from experiments.benchmarks.stimuli.__main__ import main
-from experiments.benchmarks.stimuli.methods import CLASSES, TABLE, Method
+from experiments.benchmarks.stimuli.methods import BOOK, TABLE, Method
 from experiments.benchmarks.stimuli.problems import Problem, noisy
 from experiments.benchmarks.stimuli.search import search
 from experiments.benchmarks.stimuli.searchers import Listed, Setting
@@ -172,10 +172,11 @@ def params(methods: Iterable[Method]) -> list[object]:
 
 @pytest.mark.parametrize("method", params(TABLE.values()))
 def test_every_method_repeats_and_keeps_to_the_space(method: Method) -> None:
-    problem, answers = Problem(UNIT), np.random.default_rng(0).random(24)
+    problem, answers = Problem(UNIT, method.generator), np.random.default_rng(0).random(24)
     told = []
     for _ in range(2):
-        searcher, asked = method.start(problem, seed=3, batch=8, budget=24, noisy=True), np.zeros((0, 64), np.int64)
+        searcher = method.start(problem, seed=3, batch=8, budget=24, noisy=True)
+        asked = np.zeros((0, problem.space.dim), problem.space.dtype)
         while len(asked) < 24:
             codes = problem.space.validate(searcher.ask(min(8, 24 - len(asked))))
             searcher.tell(answers[len(asked) :][: len(codes)])
@@ -189,7 +190,7 @@ def test_every_method_repeats_and_keeps_to_the_space(method: Method) -> None:
 def test_labels_are_bare() -> None:
     """No method of the first class can know where labels lie, and none of the first two sees a natural code."""
     given: list[Setting] = []
-    for name in CLASSES:
+    for name in BOOK:
         method = Method(f"{name}/x", "mango", lambda setting: given.append(setting) or Listed(np.zeros((1, 1))))  # type: ignore[func-returns-value]
         method.start(Problem(UNIT), seed=0, batch=1, budget=9, noisy=False)
     assert [setting.space.embedding is None for setting in given] == [True, False, False]
@@ -232,7 +233,9 @@ def case(**at: list[list[float]]) -> scores.Case:
     found = {f"chart/{name}": np.array(values) for name, values in at.items()}
     paths = {name: np.stack([values / 2, values], -1) for name, values in found.items()}
     by_budget = {name: {100: values} for name, values in found.items()}
-    return scores.Case("net", "none", 40, ["a/1", "a/2"], [0, 1], [100], np.array([10, 100]), by_budget, paths)
+    return scores.Case(
+        "net", "generator", "none", 40, ["a/1", "a/2"], [0, 1], [100], np.array([10, 100]), by_budget, paths
+    )
 
 
 def test_running_times_count_what_failed() -> None:

@@ -25,6 +25,7 @@ TITLES = {
     "labels": "Labels alone",
     "chart": "Code book and its map, no data",
     "natural": "Natural codes too",
+    "latent": "The SN-GAN's vector",
 }
 OURS = {"auto": "#0067a3", "tt": "#56b4e9", "cma": "#003a5d", "evolution": "#00808a"}
 OUR, THEIR = "#0067a3", "#b84a00"
@@ -38,7 +39,7 @@ def drawn(folder: Path) -> dict[str, bytes]:
     """PNGs by file name."""
     pictures = {}
     for case in load(folder):
-        name = f"{case.network}-{case.noise}-batch{case.batch}"
+        name = f"{case.network}-{case.generator}-{case.noise}-batch{case.batch}"
         pictures[f"convergence-{name}.png"] = convergence_png(case)
         pictures[f"profiles-{name}.png"] = profiles_png(case)
         pictures[f"ranks-{name}.png"] = ranks_png(case)
@@ -183,7 +184,7 @@ def _figure(case: Case, title: str, height: float, rows: bool = False) -> tuple[
     figure.text(0.012, 1 - 0.22 / whole, title, fontsize=10.5, weight="bold", color=LIGHT.ink, va="center")
     noise = "no noise" if case.noise == "none" else case.noise
     seeds = f"{len(case.seeds)} seed" + ("s" if len(case.seeds) > 1 else "")
-    note = f"{case.network}, {len(case.units)} units, {seeds}, {noise}, batch {case.batch}"
+    note = f"{case.network} by {case.generator}, {len(case.units)} units, {seeds}, {noise}, batch {case.batch}"
     figure.text(0.012, 1 - 0.45 / whole, note, fontsize=8, color=LIGHT.muted, va="center")
     panels = []
     for place, information in enumerate(classes):

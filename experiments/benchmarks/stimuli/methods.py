@@ -1,8 +1,9 @@
-"""The methods by name, in three classes of information; they are compared only within one.
+"""The methods by name, in classes of information; they are compared only within one.
 
 ``labels``: codes are labels of which nothing is known. ``chart``: embedding and layout of the code book are known, and
 with them the chart of low frequencies, which needs no data. ``natural``: codes of natural images are known too, for
-charts of principal components and first probes. A name is ``CLASS/METHOD``.
+charts of principal components and first probes. ``latent``: codes of another generator, the SN-GAN, vectors with a
+unit-normal prior. A name is ``CLASS/METHOD``.
 """
 
 from __future__ import annotations
@@ -16,10 +17,13 @@ from typing import Any
 
 import numpy as np
 
-from experiments.benchmarks.stimuli.problems import Problem, chart, natural
+from experiments.benchmarks.stimuli.problems import ADVERSARIAL, GENERATOR, Problem, chart, natural
 from experiments.benchmarks.stimuli.searchers import Charted, Listed, Make, Mango, Searcher, Setting, Studied
 
-CLASSES = ("labels", "chart", "natural")
+BOOK = ("labels", "chart", "natural")  # classes of the code book; who is in a later one knows what the earlier ones do
+LATENT = "latent"
+CLASSES = (*BOOK, LATENT)
+GENERATORS = {**dict.fromkeys(BOOK, GENERATOR), LATENT: ADVERSARIAL}
 CHARTS = {"chart": "frequencies:64", "natural": "principal:64"}
 ALL_NATURAL = 5_000  # natural codes that the zoo holds
 SLOW = 1_000  # evaluations at most, of methods that take longer than the network
@@ -64,6 +68,11 @@ class Method:
         return self.name.partition("/")[0]
 
     @property
+    def generator(self) -> str:
+        """Whose codes it searches."""
+        return GENERATORS[self.information]
+
+    @property
     def slow(self) -> bool:
         """Whether it runs on the first unit of each layer alone, and at the large batch alone."""
         return self.most is not None
@@ -86,8 +95,8 @@ class Method:
         return self.make(setting)
 
 
-def _ours(name: str, chart_name: str | None = None) -> Make:
-    return lambda setting: Mango(setting, name, None if chart_name is None else chart(chart_name))
+def _ours(name: str, chart_name: str | None = None, **options: Any) -> Make:
+    return lambda setting: Mango(setting, name, None if chart_name is None else chart(chart_name), **options)
 
 
 def _studied(name: str) -> Make:
@@ -155,9 +164,36 @@ def _methods() -> list[Method]:
         for name, sampler in (("Optuna TPE", "TPESampler"), ("Optuna CMA-ES", "CmaEsSampler")):
             peer = partial(_peer, "optuna", "Optuna", sampler=sampler)
             found.append(Method(f"{information}/{name}", "optuna", peer(coordinates), most=SLOW))
+    found += _latent(published, restarts)
     found.append(Method("chart/genetic", "mango", _ours("genetic", CHARTS["chart"]), "Wang and Ponce's settings"))
     found.append(Method("chart/random", "mango", _ours("random", CHARTS["chart"])))
     return sorted(found, key=lambda m: CLASSES.index(m.information))
+
+
+def _latent(published: str, restarts: str) -> list[Method]:
+    """Of the SN-GAN's vector; the published Tensor-Train settings search its 64 points on every axis."""
+    found = [
+        Method("latent/auto", "mango", _ours("auto"), plans=True),
+        Method("latent/cma", "mango", _ours("cma"), arm=True),
+        Method("latent/cma-diagonal", "mango", _ours("cma-diagonal"), arm=True),
+        Method("latent/cma-sphere", "mango", _ours("cma-sphere"), "Wang and Ponce's settings", arm=True),
+        Method("latent/tt", "mango", _ours("tt"), arm=True),
+        Method("latent/evolution", "mango", _ours("evolution")),
+        Method("latent/genetic", "mango", _ours("genetic"), "Wang and Ponce's settings"),
+        Method("latent/random", "mango", _ours("random")),
+        Method("latent/pycma", "cma", _peer("pycma", "Pycma"), restarts),
+        Method("latent/cmaes", "cmaes", _peer("cmaes", "Cmaes"), restarts),
+        Method("latent/TuRBO-1", "botorch", _peer("turbo", "Turbo"), "of its paper", most=SLOW),
+        Method("latent/Optuna TPE", "optuna", _peer("optuna", "Optuna", sampler="TPESampler"), most=SLOW),
+        Method("latent/Optuna CMA-ES", "optuna", _peer("optuna", "Optuna", sampler="CmaEsSampler"), most=SLOW),
+    ]
+    found += [Method(f"latent/{name}", "mango", _ours(name, levels=64), published) for name in ("tt-m", "tt-b")]
+    for name, method, plans in NEVERGRAD:
+        if method not in DISCRETE:
+            found.append(
+                Method(f"latent/{name}", "nevergrad", _peer("nevergrad", "Nevergrad", method=method), plans=plans)
+            )
+    return found
 
 
 TABLE: Mapping[str, Method] = {method.name: method for method in _methods()}

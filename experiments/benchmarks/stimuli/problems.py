@@ -14,6 +14,7 @@ from mango.charts import Chart, make_chart
 from mango.space import Codes, SearchSpace
 
 GENERATOR = "vqvae-cifar10"
+ADVERSARIAL = "sngan-cifar10"
 NATURAL = 1_000  # natural codes that a method of the third class is given
 NATURE_SEED = 0  # of their draw: the same for every run
 CHUNK = 40  # codes that are decoded and shown together
@@ -24,21 +25,28 @@ Floats = NDArray[np.float64]
 
 
 class Problem:
-    """The stimuli of `GENERATOR` and one unit.
+    """The stimuli of a generator and one unit.
 
     Values only are told to methods, never the input currents by which mango orders equal ones: no peer takes them.
 
+    Args:
+        unit: that is excited.
+        generator: `GENERATOR` or `ADVERSARIAL`.
+
     Attributes:
-        space: of the codes, with embedding and layout.
-        labels: the same codes as bare labels, of which nothing is known.
+        space: of the codes: a code book with embedding and layout, or a box.
     """
 
-    def __init__(self, unit: Unit) -> None:
+    def __init__(self, unit: Unit, generator: str = GENERATOR) -> None:
         self.unit = unit
-        self._generator = _generator()
+        self._generator = _generator(generator)
         self._target: Any = make_target(unit.target)
         self.space: SearchSpace = self._generator.space
-        self.labels = SearchSpace.codebook(self.space.dim, int(self.space.levels[0]))
+
+    @property
+    def labels(self) -> SearchSpace:
+        """The codes of the code book as bare labels, of which nothing is known."""
+        return SearchSpace.codebook(self.space.dim, int(self.space.levels[0]))
 
     @property
     def steps(self) -> int:
@@ -93,5 +101,5 @@ def chart(name: str) -> Chart:
 
 
 @cache
-def _generator() -> Any:
-    return make_generator(GENERATOR)
+def _generator(name: str = GENERATOR) -> Any:
+    return make_generator(name)

@@ -31,7 +31,7 @@ def text(folder: Path) -> str:
         parts.append(f"Without a reference, and so without a score: {', '.join(left_out)}.")
     for case in load(folder):
         noise = "no noise" if case.noise == "none" else case.noise
-        parts.append(f"## {case.network}, {noise}, batch {case.batch}")
+        parts.append(f"## {case.network} by {case.generator}, {noise}, batch {case.batch}")
         parts.append(f"{len(case.units)} units: {', '.join(case.units)}; seeds {', '.join(map(str, case.seeds))}.")
         for information in case.classes():
             parts += [f"### Class {information}", score_table(case, information), running_table(case, information)]

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -18,9 +18,10 @@ from numpy.typing import NDArray
 from scipy.stats import rankdata
 
 from experiments.benchmarks.stimuli import results
-from experiments.benchmarks.stimuli.methods import CLASSES, TABLE
+from experiments.benchmarks.stimuli.methods import BOOK, CLASSES, GENERATORS, LATENT, TABLE
 from experiments.benchmarks.stimuli.references import load_references
 
+KIND = ("network", "generator", "noise", "batch")  # of runs that are compared
 DRAWS = 4_000
 TARGETS = (0.25, 0.5, 0.75, 0.9)  # scores of which the running time is expected
 
@@ -48,7 +49,7 @@ class Case:
     """The scores under one noise and batch.
 
     Attributes:
-        network, noise, batch: that it is.
+        network, generator, noise, batch: that it is.
         units, seeds: of the second and third axis below.
         budgets: at which runs were scored.
         marks: ``(m,)`` evaluations of the trajectories.
@@ -57,6 +58,7 @@ class Case:
     """
 
     network: str
+    generator: str
     noise: str
     batch: int
     units: list[str]
@@ -79,7 +81,7 @@ class Case:
 
         Arms that need to know less count too.
         """
-        known = CLASSES[: CLASSES.index(information) + 1]
+        known = (LATENT,) if information == LATENT else BOOK[: BOOK.index(information) + 1]
         arms = [self.at[m][budget] for m in self.at if TABLE[m].arm and TABLE[m].information in known
                 and budget in self.at[m]]  # fmt: skip
         whole = [scores.mean(1) for scores in arms if not np.isnan(scores).any()]
@@ -126,7 +128,8 @@ def load(folder: Path) -> list[Case]:
             columns["score"][own] = (columns["value"][own] - median) / (reference - median)
     scored = np.isin(columns["unit"], _known(columns))
     columns = {name: column[scored] for name, column in columns.items()}
-    kinds = zip(*(columns[name].tolist() for name in ("network", "noise", "batch")), strict=True)
+    columns["generator"] = np.array([GENERATORS[information] for information in columns["information"].tolist()])
+    kinds = zip(*(columns[name].tolist() for name in KIND), strict=True)
     return [_case(columns, *kind) for kind in dict.fromkeys(kinds)]
 
 
@@ -171,8 +174,8 @@ def _known(columns: Mapping[str, NDArray[np.generic]]) -> list[str]:
     return sorted(set(columns["unit"][there].tolist()))
 
 
-def _case(columns: Mapping[str, NDArray[np.generic]], network: str, noise: str, batch: int) -> Case:
-    own = (columns["network"] == network) & (columns["noise"] == noise) & (columns["batch"] == batch)
+def _case(columns: Mapping[str, NDArray[np.generic]], *kind: Any) -> Case:
+    own = np.all([columns[name] == value for name, value in zip(KIND, kind, strict=True)], axis=0)
     part = {name: column[own] for name, column in columns.items()}
     units, seeds, marks = (sorted(set(part[name].tolist())) for name in ("unit", "seed", "evaluations"))
     budgets = sorted(set(part["evaluations"][part["scored"]].tolist()))
@@ -191,4 +194,4 @@ def _case(columns: Mapping[str, NDArray[np.generic]], network: str, noise: str, 
             paths[method][u, s, m] = score
         if scored:
             at[method].setdefault(evaluations, np.full((len(units), len(seeds)), np.nan))[u, s] = score
-    return Case(network, noise, batch, units, seeds, budgets, np.array(marks), at, paths)
+    return Case(*kind, units, seeds, budgets, np.array(marks), at, paths)

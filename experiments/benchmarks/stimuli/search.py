@@ -25,7 +25,7 @@ def search(task: Task) -> dict[str, Any]:
     after the last batch that ended by then (NaN before the first has), and its noise-free value is looked up or
     evaluated, outside the budget.
     """
-    problem = _problem(task.unit)
+    problem = _problem(task.unit, TABLE[task.method].generator)
     with one_thread():
         start = time.process_time()
         searcher = TABLE[task.method].start(
@@ -73,7 +73,7 @@ class _Run:
 
     def values(self, codes: Codes) -> Floats:
         """Noise-free, each code evaluated once in a run."""
-        keys = [code.tobytes() for code in np.ascontiguousarray(codes, np.int64)]
+        keys = [code.tobytes() for code in np.ascontiguousarray(codes)]
         fresh = {key: row for row, key in enumerate(keys) if key not in self.known}
         if fresh:
             start = time.process_time()
@@ -104,5 +104,5 @@ class _Run:
 
 
 @lru_cache(32)
-def _problem(unit: Unit) -> Problem:
-    return Problem(unit)
+def _problem(unit: Unit, generator: str) -> Problem:
+    return Problem(unit, generator)
