@@ -25,11 +25,12 @@ from mango.targets.spiking.cifar10 import PREPROCESS
 
 NAME, INVERTED = "dgn-cifar10", "vgg-cifar10"
 DISCRIMINATOR = (24, 48, 64, 64)
+BATCH = 32
 VARIANCE = 0.06  # of CIFAR-10's pixels on the [0, 1] scale: the image's error is weighed as a share of it
 ADVERSARIAL = 0.1  # weight of the discriminator beside an image and a feature loss that are shares of a variance
 RATES = (1e-3, 4e-4)  # of generator and discriminator
 NATURAL = 2_000  # training images whose features the zoo holds
-MEASURED = 10_000  # training images whose features give means, deviations and batch statistics
+MEASURED = 5_000  # training images whose features give means, deviations and batch statistics
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -56,6 +57,7 @@ def main(argv: list[str] | None = None) -> None:
         losses.draw,
         iterations=options.iterations,
         other=losses.of,
+        batch=BATCH,
         rates=RATES,
         decay=0.99,
         weight=ADVERSARIAL,
@@ -72,8 +74,8 @@ def main(argv: list[str] | None = None) -> None:
         "generator that inverts the third stage of vgg-cifar10, averaged over quarters (Nguyen et al. 2016)",
         options,
         worth,
-        f"Trained on {device.type} for {options.iterations * duel.batch / len(images):.1f} passes over the training "
-        f"images. Inverts vgg-cifar10 as it is, of which it holds a copy.",
+        f"Trained on {device.type} for {options.iterations * BATCH / len(images):.1f} passes over the training "
+        "images. Inverts vgg-cifar10 as it is, of which it holds a copy.",
         module="dgn",
         network=built,
     )
