@@ -39,9 +39,10 @@ if TYPE_CHECKING:
     from mango.evaluators import LocalEvaluator, RayEvaluator
     from mango.generators import make_generator
     from mango.optimizers import make_optimizer
+    from mango.running import run
     from mango.service.client import Client
     from mango.space import SearchSpace
-    from mango.study import Study, run, verify
+    from mango.study import Study, verify
     from mango.targets import make_target
     from mango.targets.classifier import Classifier
     from mango.targets.spiking import Preprocess, SpikingNetwork
@@ -118,7 +119,7 @@ _MODULES = {
     "make_generator": "generators",
     "make_optimizer": "optimizers",
     "make_target": "targets",
-    "run": "study",
+    "run": "running",
     "verify": "study",
 }
 

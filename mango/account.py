@@ -70,6 +70,17 @@ class Account(abc.ABC):
             self._expect_asked([number])
             return self._ledger.records[number]
 
+    def records(self, numbers: Sequence[int]) -> list[TrialRecord]:
+        """Some trials, in this order.
+
+        Raises:
+            TellError: one of them was never asked.
+        """
+        with self._lock:
+            self._expect_asked(numbers)
+            records = self._ledger.records
+            return [records[number] for number in numbers]
+
     def lease_until(self, number: int) -> float:
         """When the lease of an open trial ends, in seconds since 1970; infinity without one."""
         with self._lock:

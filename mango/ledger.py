@@ -21,7 +21,7 @@ import numpy as np
 
 from mango.answers import Answers, floats, results_of
 from mango.configuration import Configuration
-from mango.errors import StorageError
+from mango.errors import StorageError, TellError
 from mango.handing import Handing
 from mango.optimizers.base import Floats
 from mango.reshowing import Reshowing
@@ -134,8 +134,21 @@ class Ledger:
         return not (self.paused or self.stopped) and (self.handing.waiting > 0 or self._may_create)
 
     def fresh(self, results: Sequence[Result]) -> list[Result]:
-        """See `mango.answers.Answers.fresh`."""
-        return self._answers.fresh(results, self.records)
+        """See `mango.answers.Answers.fresh`; and what the optimizer will hear of them is finite.
+
+        Raises:
+            TellError: as there, or the value and the weighted penalty have no finite sum.
+        """
+        fresh = self._answers.fresh(results, self.records)
+        if self.configuration.band is not None:
+            priors = np.array([self.records[result.number].log_prior for result in fresh])
+            heard = self.configuration.objective(np.array([result.value for result in fresh]), priors)
+            for row in np.flatnonzero(np.isinf(heard))[:1]:
+                raise TellError(
+                    f"trial {fresh[row].number}: the sum of {fresh[row].value!r} and the weighted penalty is infinite; "
+                    "tell smaller numbers"
+                )
+        return fresh
 
     # -- events ----------------------------------------------------------------------------------------------------
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from itertools import islice
 from typing import Any
@@ -11,9 +10,8 @@ import numpy as np
 
 from mango.configuration import Configuration, check_source, compact, here
 from mango.errors import InputError, ReplayError
-from mango.evaluators.threads import one_thread
+from mango.learning import Learner
 from mango.ledger import Ledger
-from mango.optimizers import Optimizer
 from mango.optimizers.base import Floats
 from mango.space import Codes
 from mango.storage import Event, Store, pack, unpack
@@ -26,13 +24,12 @@ class Live:
     """The optimizer speaks and is written down.
 
     Args:
-        optimizer: of the study.
+        learner: the study's optimizer.
         prior: the generator's ``log_prior``, or None.
     """
 
-    def __init__(self, optimizer: Optimizer, prior: Prior | None) -> None:
-        self.optimizer = optimizer
-        self.seconds = 0.0
+    def __init__(self, learner: Learner, prior: Prior | None) -> None:
+        self._learner = learner
         self._prior = prior
         self._codes: list[Codes] = []
         self._origins: list[str] = []
@@ -41,9 +38,7 @@ class Live:
 
     def propose(self, n: int, first: int) -> tuple[Codes, list[str]]:  # noqa: ARG002
         """Asks the optimizer."""
-        start = time.perf_counter()
-        _, codes, origins = self.optimizer.ask(n)
-        self.seconds += time.perf_counter() - start
+        _, codes, origins = self._learner.ask(n)
         self._codes.append(codes)
         self._origins += origins
         return codes, origins
@@ -61,7 +56,8 @@ class Live:
         """
         if self._prior is None:
             return None
-        nats = np.asarray(self._prior(codes), np.float64) + 0.0  # no minus zero, which a database may not keep
+        with self._learner.alone():
+            nats = np.asarray(self._prior(codes), np.float64) + 0.0  # no minus zero, which a database may not keep
         if nats.shape != (len(codes),) or not np.isfinite(nats).all():
             raise InputError(
                 f"the generator's log_prior must give one finite number for each of {len(codes)} codes; got {nats!r}"
@@ -71,15 +67,11 @@ class Live:
 
     def tell(self, ids: Sequence[int], values: Floats, keys: Floats, errors: Floats | None) -> None:
         """Tells the optimizer."""
-        start = time.perf_counter()
-        self.optimizer.tell(ids, values, keys=keys, errors=errors)
-        self.seconds += time.perf_counter() - start
+        self._learner.tell(ids, values, keys, errors)
 
     def observe(self, codes: Codes, values: Floats, keys: Floats, errors: Floats | None) -> None:
         """Lets the optimizer observe."""
-        start = time.perf_counter()
-        self.optimizer.observe(codes, values, keys=keys, errors=errors)
-        self.seconds += time.perf_counter() - start
+        self._learner.observe(codes, values, keys, errors)
 
     def spoken(self, handed: Sequence[Trial]) -> tuple[dict[str, Any], dict[str, Any]]:
         """What an ``ask`` brought, as the payload and arrays of its event."""
@@ -88,7 +80,7 @@ class Live:
             payload["again"] = self._again
         arrays = {}
         if self._codes:
-            arrays["codes"] = compact(self.optimizer.space, np.concatenate(self._codes))
+            arrays["codes"] = compact(self._learner.space, np.concatenate(self._codes))
         if self._nats:
             arrays["log_prior"] = np.concatenate(self._nats)
         return payload, arrays
@@ -146,14 +138,14 @@ class Repeated(Written):
     Args:
         event: the one that is applied.
         ledger: the study's.
-        optimizer: in the state before the event.
+        learner: the optimizer, in the state before the event.
         accept: use the recorded codes where they differ, and disown them, instead of raising.
     """
 
-    def __init__(self, event: Event, ledger: Ledger, optimizer: Optimizer, *, accept: bool = False) -> None:
+    def __init__(self, event: Event, ledger: Ledger, learner: Learner, *, accept: bool = False) -> None:
         super().__init__(event, ledger.configuration)
         self._ledger = ledger
-        self._optimizer = optimizer
+        self._learner = learner
         self._accept = accept
 
     def propose(self, n: int, first: int) -> tuple[Codes, list[str]]:
@@ -163,7 +155,7 @@ class Repeated(Written):
             ReplayError: it did not.
         """
         recorded, origins = super().propose(n, first)
-        ids, codes, again = self._optimizer.ask(n)
+        ids, codes, again = self._learner.ask(n)
         if len(codes) != len(recorded):
             raise ReplayError(
                 f"event {self.event.sequence}: {len(recorded)} proposals from trial {first} on are recorded; "
@@ -197,15 +189,15 @@ class Repeated(Written):
 
     def tell(self, ids: Sequence[int], values: Floats, keys: Floats, errors: Floats | None) -> None:
         """Tells the optimizer."""
-        self._optimizer.tell(ids, values, keys=keys, errors=errors)
+        self._learner.tell(ids, values, keys, errors)
 
     def observe(self, codes: Codes, values: Floats, keys: Floats, errors: Floats | None) -> None:
         """Lets the optimizer observe."""
-        self._optimizer.observe(codes, values, keys=keys, errors=errors)
+        self._learner.observe(codes, values, keys, errors)
 
 
-def rebuild(store: Store, configuration: Configuration, *, accept: bool = False) -> tuple[Ledger, Optimizer, float]:
-    """The ledger, the optimizer, and the seconds spent in it, after the last event of the log.
+def rebuild(store: Store, configuration: Configuration, *, accept: bool = False) -> tuple[Ledger, Learner]:
+    """The ledger and the optimizer after the last event of the log; what came after the last proposal is not learned.
 
     Args:
         store: of the study.
@@ -216,7 +208,7 @@ def rebuild(store: Store, configuration: Configuration, *, accept: bool = False)
         ReplayError: the optimizer does not repeat its recorded proposals.
         StorageError: the log is damaged.
     """
-    start, optimizer = _newest(store, configuration)
+    start, learner = _newest(store, configuration)
     ledger, seconds = Ledger(configuration), 0.0
     for event in store.events():
         seconds += event.seconds
@@ -224,12 +216,14 @@ def rebuild(store: Store, configuration: Configuration, *, accept: bool = False)
             _applied(event, ledger, Written(event, configuration))
             continue
         if event.kind == "restart":
-            optimizer = _loaded(configuration, event.arrays)
+            learner = _loaded(configuration, event.arrays)
         try:
-            _applied(event, ledger, Repeated(event, ledger, optimizer, accept=accept))
+            _applied(event, ledger, Repeated(event, ledger, learner, accept=accept))
         except ReplayError as error:
             raise ReplayError(_advice(error, configuration)) from error
-    return ledger, optimizer, seconds
+        learner.settle()
+    learner.seconds = seconds
+    return ledger, learner
 
 
 def verify(source: Any, *, storage: str, name: str = "study") -> str | None:
@@ -258,24 +252,25 @@ def verify(source: Any, *, storage: str, name: str = "study") -> str | None:
 
 def _first_difference(store: Store, configuration: Configuration) -> str | None:
     """Replays the whole log without snapshots; what differs first from it, from a snapshot or from the tables."""
-    ledger, optimizer = Ledger(configuration), configuration.make_optimizer()
+    ledger, learner = Ledger(configuration), Learner(configuration.make_optimizer())
     last, rows = store.settled()  # of one moment: whoever owns the study may go on with it
     snapshots = dict(store.snapshots())
     for event in islice(store.events(), last + 1):
         if event.kind == "restart":
-            optimizer = _loaded(configuration, event.arrays)
+            learner = _loaded(configuration, event.arrays)
         try:
-            _applied(event, ledger, Repeated(event, ledger, optimizer))
+            _applied(event, ledger, Repeated(event, ledger, learner))
         except ReplayError as error:
             return str(error)
+        learner.settle()
         if event.sequence in snapshots:
-            name = _different(snapshots[event.sequence], unpack(pack(optimizer.state_dict())))
+            name = _different(snapshots[event.sequence], unpack(pack(learner.state_dict())))
             if name is not None:
                 return f"the optimizer's state after event {event.sequence} differs from its snapshot in {name!r}"
     return _different_row(rows, ledger)
 
 
-def _newest(store: Store, configuration: Configuration) -> tuple[int, Optimizer]:
+def _newest(store: Store, configuration: Configuration) -> tuple[int, Learner]:
     """The last event whose state was kept and can be loaded, and the optimizer after it; -1 and a fresh one if none."""
     kept = [*store.snapshots(), *((event.sequence, event.arrays) for event in store.restarts())]
     last = store.last()
@@ -290,18 +285,17 @@ def _newest(store: Store, configuration: Configuration) -> tuple[int, Optimizer]
                 AttributeError,
             ):  # another version's state: replay from further back
                 continue
-    return -1, configuration.make_optimizer()
+    return -1, Learner(configuration.make_optimizer())
 
 
-def _loaded(configuration: Configuration, state: dict[str, Any]) -> Optimizer:
+def _loaded(configuration: Configuration, state: dict[str, Any]) -> Learner:
     optimizer = configuration.make_optimizer()
     optimizer.load_state_dict(state)
-    return optimizer
+    return Learner(optimizer)
 
 
 def _applied(event: Event, ledger: Ledger, voice: Written) -> None:
-    with one_thread():
-        change = ledger.apply(event, voice)
+    change = ledger.apply(event, voice)
     handed = [[trial.number, trial.attempt] for trial in change.handed]
     if event.kind == "ask" and handed != event.payload["handed"]:
         raise ReplayError(

@@ -6,7 +6,7 @@ import json
 import math
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from types import TracebackType
@@ -19,31 +19,28 @@ from mango.account import Account
 from mango.answers import fresh_references, told
 from mango.configuration import Configuration, band_of, check_source, space_of
 from mango.errors import InputError, OptionError, ReplayError, StorageError, StudyError, StudyFinished, TellError
-from mango.evaluators.base import Evaluator
-from mango.evaluators.threads import one_thread
 from mango.exchange import Block, Receipt, Request, answers, block_again, checked, receipt, receipt_again
 from mango.generators import natural_codes
+from mango.learning import Learner
 from mango.ledger import Change, Ledger
-from mango.optimizers.base import Optimizer
 from mango.replay import Live, rebuild, verify
 from mango.space import Codes
 from mango.storage import Answer, Database, Event, Extra, Response, Standing, Store
-from mango.trial import AskTell, Result, Trial, TrialState
+from mango.trial import Result, Trial, TrialState
 
-__all__ = ["Callback", "Study", "run", "verify"]
+__all__ = ["Study", "verify"]
 
 NATURAL_CODES = 1000  # drawn from a generator that has them, for charts and priors
 SNAPSHOT_BATCHES = 20  # between snapshots, or more:
 SNAPSHOT_COSTS = 20.0  # times what the last one took passes in the optimizer, so that they take a twentieth at most
-
-Callback = Callable[[Any, list[Result]], None]  # the study, what it was told
 
 
 class Study(Account):
     """Asks an optimizer for trials, takes their answers, and keeps every step in a database.
 
     Every ask is committed before it is answered and every tell before it is acknowledged. After a crash, `resume`
-    rebuilds the very same study from its log. Thread-safe.
+    rebuilds the very same study from its log. What the optimizer learns from an answer follows from the log, so it is
+    learned after the commit. Thread-safe.
 
     Args:
         source: the generator, an object with ``space`` and perhaps ``natural`` and ``log_prior``; or a bare space.
@@ -76,7 +73,7 @@ class Study(Account):
         StorageError: the database cannot be written.
     """
 
-    _state: tuple[Ledger, Optimizer] | None
+    _state: tuple[Ledger, Learner] | None
 
     def __init__(
         self,
@@ -122,7 +119,7 @@ class Study(Account):
         kept, arrays = configuration.dump()
         store = Store.create(storage, name, kept, _jsonable(meta or {}), arrays)
         self._begin(source, configuration, store)
-        self._state = Ledger(configuration), made  # nothing to rebuild yet
+        self._state = Ledger(configuration), Learner(made)  # nothing to rebuild yet
 
     @classmethod
     def resume(
@@ -168,13 +165,15 @@ class Study(Account):
         self.config: dict[str, Any] = store.config
         self.meta: dict[str, Any] = store.meta
         self.name = store.name
-        self.optimizer_seconds = 0.0
         self._prior = getattr(source, "log_prior", None)
         self._store = store
         self._lock = threading.RLock()
+        self._keeping = threading.Lock()  # of snapshots, taken before the other one
         self._state = None  # a ledger and an optimizer once rebuilt
+        self._counted = 0.0  # seconds in the optimizer that the log has
         self._delivered: set[int] = set()  # open trials that this process has answered asks with
         self._snapshot_due = SNAPSHOT_BATCHES * configuration.batch, 0.0  # trials asked, seconds in the optimizer
+        self._ended = False  # by a trial that was closed after the last snapshot
 
     # -- ask and tell ----------------------------------------------------------------------------------------------
 
@@ -221,10 +220,10 @@ class Study(Account):
             return Block(change.handed, change.references, self._ledger.sequence)
 
     def tell(self, results: Sequence[Result]) -> None:
-        """Answers to trials, in any order; accepted whole or refused whole.
+        """Answers to trials, in any order; accepted whole or refused whole. Then the optimizer learns them.
 
         The first answer closes a trial; another attempt's later answer is kept as late. Telling the same again is
-        nothing.
+        nothing. Whatever the optimizer raises while it learns comes after the answers were kept.
 
         Raises:
             TellError: never asked, another number of values than repeats, or another value than the same attempt told
@@ -232,6 +231,7 @@ class Study(Account):
             StorageError: it could not be committed; tell again once the cause is gone.
         """
         self.take_in(results)
+        self.learn()
 
     def take_in(
         self,
@@ -241,7 +241,7 @@ class Study(Account):
         responses: Mapping[int, NDArray[Any]] | None = None,
         request: Request | None = None,
     ) -> Receipt:
-        """As `tell`, and says what became of each answer.
+        """As `tell`, and says what became of each answer; the optimizer learns them later, see `learn`.
 
         Args:
             results: to trials.
@@ -274,6 +274,22 @@ class Study(Account):
             self._delivered.difference_update(result.number for result in fresh)
             return receipt(change, repeated)
 
+    def learn(self) -> None:
+        """Has the optimizer learn what it was told, and keeps its state now and then.
+
+        It need not be called: the optimizer learns before it is asked anything. Others ask and tell meanwhile. What it
+        raises here, it raises again when it is asked; the answers are kept, and all that does not need it goes on.
+        """
+        state = self._state
+        if state is None or state[1].failure is not None:  # to build it anew is for whoever needs it
+            return
+        state[1].learn()
+        if self._keeping.acquire(blocking=False):  # else another thread keeps it
+            try:
+                self._snapshot()
+            finally:
+                self._keeping.release()
+
     def release(self, attempts: Mapping[int, int]) -> list[int]:
         """Trials that whoever has them will not show, by number and attempt: they are handed out again, as the next.
 
@@ -302,7 +318,9 @@ class Study(Account):
         with self._lock:
             self._expect_asked(numbers)
             still = [int(n) for n in dict.fromkeys(numbers) if self._ledger.records[n].state is TrialState.OPEN]
-            return self._step("veto", {"numbers": still, "reason": str(reason)}).changed if still else []
+            vetoed = self._step("veto", {"numbers": still, "reason": str(reason)}).changed if still else []
+        self.learn()
+        return vetoed
 
     def enqueue(self, codes: ArrayLike, origin: str = "enqueued") -> None:
         """Codes ``(n, dim)`` to ask verbatim before any further proposal; they count towards the budget.
@@ -372,6 +390,12 @@ class Study(Account):
         return None
 
     @property
+    def optimizer_seconds(self) -> float:
+        """Spent in the optimizer so far, by all processes that had the study."""
+        with self._lock:
+            return self._current()[1].seconds
+
+    @property
     def store(self) -> Store:
         """Its rows in the database, to be read."""
         return self._store
@@ -385,21 +409,22 @@ class Study(Account):
         Raises:
             StudyError: nothing was measured yet.
         """
-        with self._lock, one_thread():
-            if (chosen := self._ledger.confirmed) is not None:
+        with self._lock:
+            ledger, learner = self._current()
+            if (chosen := ledger.confirmed) is not None:
                 return chosen.code
-            try:
-                return self._current()[1].recommend()
-            except StudyError:  # in ordered mode it hears of a batch once that is closed
-                if (best := self.best()) is None:
-                    raise
-                return best.code
+        try:
+            return learner.recommend()
+        except StudyError:  # in ordered mode it hears of a batch once that is closed
+            if (best := self.best()) is None:
+                raise
+            return best.code
 
     # -- life ------------------------------------------------------------------------------------------------------
 
     def close(self) -> None:
         """Closes the database and lets other processes have the study; closing twice is nothing."""
-        with self._lock:
+        with self._keeping, self._lock:
             self._store.close()
 
     def __enter__(self) -> Self:
@@ -416,11 +441,11 @@ class Study(Account):
     def _ledger(self) -> Ledger:
         return self._current()[0]
 
-    def _current(self) -> tuple[Ledger, Optimizer]:
-        """The state in memory, rebuilt from the log where the last step failed."""
-        if self._state is None:
-            ledger, optimizer, self.optimizer_seconds = rebuild(self._store, self.configuration)
-            self._state = ledger, optimizer
+    def _current(self) -> tuple[Ledger, Learner]:
+        """The state in memory, rebuilt from the log where the last step, or the optimizer, failed."""
+        if self._state is None or self._state[1].failure is not None:
+            self._state = rebuild(self._store, self.configuration)
+            self._counted = self._state[1].seconds
         return self._state
 
     def _step(
@@ -434,19 +459,19 @@ class Study(Account):
         repeated: Sequence[int] = (),
     ) -> Change:
         """One event: applied in memory, then committed; if either fails, memory is forgotten and the log stands."""
-        ledger, optimizer = self._current()
+        ledger, learner = self._current()
         state = ledger.state
-        voice = Live(optimizer, self._prior)
+        voice = Live(learner, self._prior)
         event = Event(ledger.sequence + 1, kind, time.time(), payload, arrays or {})
         with self._forgetting():
-            with one_thread():
-                change = ledger.apply(event, voice)
+            change = ledger.apply(event, voice)
             if kind == "ask":
                 spoken, arrays = voice.spoken(change.handed)
                 shown = [reference.presentation for reference in change.references]
                 payload = payload | spoken | ({"references": shown} if shown else {})
+            seconds = learner.seconds
             self._store.append(
-                Event(event.sequence, kind, event.at, payload, arrays or {}, voice.seconds),
+                Event(event.sequence, kind, event.at, payload, arrays or {}, seconds - self._counted),
                 asked=[ledger.records[number] for number in change.asked],
                 changed=[ledger.records[number] for number in change.changed],
                 showings=change.showings,
@@ -456,10 +481,9 @@ class Study(Account):
                     standing=Standing(ledger.state, event.at) if ledger.state != state else None,
                 ),
             )
-        self.optimizer_seconds += voice.seconds
-        trials, spent = self._snapshot_due
-        if (change.changed and ledger.finished) or (len(ledger.records) >= trials and self.optimizer_seconds >= spent):
-            self._snapshot(event.sequence, ledger, optimizer)
+        learner.settle()
+        self._counted = seconds
+        self._ended |= bool(change.changed) and ledger.finished
         return change
 
     @contextmanager
@@ -470,53 +494,27 @@ class Study(Account):
             self._state = None
             raise
 
-    def _snapshot(self, sequence: int, ledger: Ledger, optimizer: Optimizer) -> None:
+    def _snapshot(self) -> None:
+        """Keeps the optimizer's state, where that is due; to write it keeps nobody waiting."""
         start = time.perf_counter()
+        with self._lock:
+            if self._state is None:
+                return
+            (ledger, learner), (trials, spent) = self._state, self._snapshot_due
+            if not self._ended and (len(ledger.records) < trials or learner.seconds < spent):
+                return
+            sequence, state, self._ended = ledger.sequence, learner.state_dict(), False
+            asked = len(ledger.records)
         with suppress(StorageError):  # the event is safe; a disk that is full will refuse the next one in clear words
-            self._store.save_snapshot(sequence, optimizer.state_dict())
+            self._store.save_snapshot(sequence, state)
         pause = SNAPSHOT_COSTS * (time.perf_counter() - start)
-        trials = len(ledger.records) + SNAPSHOT_BATCHES * self.configuration.batch
-        self._snapshot_due = trials, self.optimizer_seconds + pause
+        self._snapshot_due = asked + SNAPSHOT_BATCHES * self.configuration.batch, learner.seconds + pause
 
     def _restart(self) -> None:
         """Goes on although the optimizer did not repeat its proposals, and writes down from which state."""
-        ledger, optimizer, self.optimizer_seconds = rebuild(self._store, self.configuration, accept=True)
-        self._state = ledger, optimizer
-        self._step("restart", {"disowned": sorted(ledger.disowned)}, optimizer.state_dict())
-
-
-def run(study: AskTell, evaluator: Evaluator, *, callbacks: Sequence[Callback] = ()) -> None:
-    """Has an evaluator answer a study until it ends.
-
-    Trials that an earlier run left open are handed out again. Whatever interrupts the run, all that was told stays.
-    A study elsewhere may have other clients: while they hold all there is, this waits for it to go on or to end.
-
-    Args:
-        study: to be answered, a `Study` or a `Client` of one.
-        evaluator: that answers; it stays open.
-        callbacks: each called with the study and the results after each tell.
-
-    Raises:
-        StudyError: the study waits for trials that nobody evaluates.
-        TargetError: from the evaluator; so is anything else that it raises.
-    """
-    if isinstance(study, Study):
-        study.reopen()
-    while not study.finished:
-        while (free := evaluator.free()) > 0 and (trials := study.ask(free)):
-            evaluator.submit(trials)
-        patience, start = study.patience, time.monotonic()
-        results = evaluator.collect(patience)
-        if results:
-            study.tell(results)
-            for callback in callbacks:
-                callback(study, results)
-        elif patience is not None:  # others hold what is out; an evaluator that has nothing does not wait by itself
-            time.sleep(max(0.0, start + patience - time.monotonic()))
-        elif not study.finished:
-            raise StudyError(
-                "the study waits for answers to trials that are not with this evaluator; tell or reopen them"
-            )
+        ledger, learner = self._state = rebuild(self._store, self.configuration, accept=True)
+        self._counted = learner.seconds
+        self._step("restart", {"disowned": sorted(ledger.disowned)}, learner.state_dict())
 
 
 def _natural(source: Any, seed: int) -> Codes | None:

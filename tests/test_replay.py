@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 import sqlite3
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +23,7 @@ from mango.errors import (
 )
 from mango.storage import Event, Store
 from mango.study import Study, verify
-from mango.trial import TrialState
+from mango.trial import Result, Trial, TrialState
 from tests.learner import Learner
 from tests.studies import BOX, LABELS, Described, answer, content, finish
 
@@ -250,9 +253,9 @@ def test_snapshots_take_a_share_of_the_time_only(learner: str, url: str, monkeyp
     study = Study(LABELS, budget=40, batch=4, optimizer=learner, storage=url)
     for _ in range(5):
         study.tell([answer(trial) for trial in study.ask(4)])
-    assert [sequence for sequence, _ in study.store.snapshots()] == [0]
+    assert [sequence for sequence, _ in study.store.snapshots()] == [1]
     finish(study)
-    assert [sequence for sequence, _ in study.store.snapshots()] == [study.sequence, 0]
+    assert [sequence for sequence, _ in study.store.snapshots()] == [study.sequence, 1]
     study.close()
 
 
@@ -329,27 +332,142 @@ def test_a_commit_that_fails_after_the_fact_loses_no_trial(
     assert verify(BOX, storage=url) is None
 
 
+@pytest.mark.parametrize("error", [KeyboardInterrupt, ZeroDivisionError])
+@pytest.mark.parametrize("ordered", [True, False])
 def test_an_interrupt_or_an_optimizer_that_raises_leaves_the_study_sound(
-    learner: str, url: str, monkeypatch: pytest.MonkeyPatch
+    learner: str, ordered: bool, error: type[BaseException], url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    study = Study(BOX, budget=16, batch=4, optimizer=learner, storage=url, ordered=False)
-    trials = study.ask(4)
+    """Its answers are kept, and all goes on but what the optimizer is needed for; as after a replay."""
+    study = Study(BOX, budget=24, batch=4, optimizer=learner, storage=url, ordered=ordered)
+    twin = Study(BOX, budget=24, batch=4, optimizer=learner, ordered=ordered)
     learn = Learner._learn
-    for error in (KeyboardInterrupt, ZeroDivisionError):
 
-        def half(self: Learner, batch: Any, error: type[BaseException] = error) -> None:
-            learn(self, batch)
-            raise error
+    def half(self: Learner, batch: Any) -> None:
+        learn(self, batch)
+        raise error
 
-        with monkeypatch.context() as patched:
-            patched.setattr(Learner, "_learn", half)
+    def tell(study: Study, trials: list[Trial]) -> None:
+        try:
+            study.tell([answer(t) for t in trials])
+        except error:
+            assert not ordered  # where it hears of them once it is asked
+
+    blocks = [each.ask(6) for each in (study, twin)]
+    with monkeypatch.context() as patched:
+        patched.setattr(Learner, "_learn", half)
+        for part in (slice(2), slice(2, 6)):
+            tell(study, blocks[0][part])
+        study.learn()  # nothing, for it has failed
+        for _ in range(2):
             with pytest.raises(error):
-                study.tell([answer(t) for t in trials])
-        assert study.counts()["open"] == 4
-    study.tell([answer(t) for t in trials])
+                study.ask(4)
+            assert study.counts()["done"] == 5
+            assert study.best() is not None
+        study.close()
+        study = Study.resume(BOX, storage=url)
+        assert study.counts()["done"] == 5
+        with pytest.raises(error):
+            study.ask(4)
+        study.close()
+    study = Study.resume(BOX, storage=url)
+    for part in (slice(2), slice(2, 6)):
+        tell(twin, blocks[1][part])
     finish(study)
+    finish(twin)
+    assert content(study) == content(twin)
     study.close()
     assert verify(BOX, storage=url) is None
+
+
+@pytest.mark.parametrize("ordered", [True, False])
+def test_it_does_not_matter_when_the_optimizer_learns(
+    learner: str, ordered: bool, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mango.study.SNAPSHOT_BATCHES", 1)
+    monkeypatch.setattr("mango.study.SNAPSHOT_COSTS", 0.0)
+    at_once, *later = (
+        Study(Described(), budget=48, batch=4, optimizer=learner, weight=0.1, ordered=ordered, storage=storage)
+        for storage in ("sqlite://", url, "sqlite://")
+    )
+    finish(at_once, 3)
+    for study in later:
+        rng = np.random.default_rng(0)
+        while not study.finished:
+            for trial in study.ask(3):
+                study.take_in([answer(trial)])
+                if rng.random() < 0.3:
+                    study.learn()
+                if rng.random() < 0.2:
+                    study.recommend()
+        assert content(study) == content(at_once)
+        assert study.recommend().tobytes() == at_once.recommend().tobytes()
+    later[0].close()
+    assert verify(Described(), storage=url) is None
+
+
+def test_it_learns_beside_those_who_ask_and_tell(learner: str, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mango.study.SNAPSHOT_BATCHES", 1)
+    monkeypatch.setattr("mango.study.SNAPSHOT_COSTS", 0.0)
+    study = Study(BOX, budget=300, batch=4, optimizer=learner, storage=url, ordered=False)
+    ended = threading.Event()
+
+    def learn() -> None:
+        while not ended.is_set():
+            study.learn()
+
+    def work() -> None:
+        while trials := study.ask(3):
+            study.take_in([answer(trial) for trial in trials])
+
+    with ThreadPoolExecutor(4) as pool:
+        learning = [pool.submit(learn) for _ in range(2)]
+        working = [pool.submit(work) for _ in range(2)]
+        for done in working:
+            done.result()
+        ended.set()
+        for done in learning:
+            done.result()
+    assert study.finished
+    study.close()
+    assert verify(BOX, storage=url) is None
+
+
+def test_a_slow_optimizer_keeps_no_answer_waiting(learner: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    study = Study(BOX, budget=40, batch=4, optimizer=learner, ordered=False)
+    began, go_on = threading.Event(), threading.Event()
+    learn = Learner._learn
+
+    def slowly(self: Learner, batch: Any) -> None:
+        began.set()
+        assert go_on.wait(30)
+        learn(self, batch)
+
+    monkeypatch.setattr(Learner, "_learn", slowly)
+    trials = study.ask(4)
+    study.take_in([answer(trials[0])])
+    with ThreadPoolExecutor(2) as pool:
+        learning = pool.submit(study.learn)
+        assert began.wait(30)
+        study.take_in([answer(trial) for trial in trials[1:]])
+        assert study.counts()["open"] == 0
+        asking = pool.submit(study.ask, 4)
+        assert not asking.done()
+        go_on.set()
+        learning.result(30)
+        assert len(asking.result(30)) == 4
+    finish(study)
+
+
+@pytest.mark.parametrize("ordered", [True, False])
+def test_what_no_optimizer_takes_is_refused_before_it_is_kept(learner: str, ordered: bool) -> None:
+    study = Study(Described(), budget=40, batch=4, optimizer=learner, weight=1e308, ordered=ordered)
+    study.enqueue([[2.0, 2.0, 2.0]])
+    trial = study.ask(1)[0]
+    with pytest.raises(TellError, match=r"trial 0: the sum of -1.5e\+308 and the weighted penalty is infinite"):
+        study.tell([Result(0, 1, (-1.5e308,))])
+    assert study.counts()["open"] == len(study.trials())
+    study.tell([Result(trial.number, trial.attempt, (math.nan,))])
+    assert study.ask(1)
 
 
 def test_a_snapshot_that_finds_no_room_does_not_fail_the_event(

@@ -12,7 +12,8 @@ from mango.errors import (
 )
 from mango.evaluators import LocalEvaluator
 from mango.generators import make_generator
-from mango.study import Study, run, verify
+from mango.running import run
+from mango.study import Study, verify
 from mango.targets import make_target
 from mango.trial import Result, TrialRecord
 from tests.studies import BOX, content

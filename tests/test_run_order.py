@@ -5,7 +5,8 @@ import pytest
 
 from mango.evaluators import LocalEvaluator, evaluate
 from mango.evaluators.base import Chunks
-from mango.study import Study, run, verify
+from mango.running import run
+from mango.study import Study, verify
 from tests.studies import BOX, Described, content
 
 BUDGET = 60

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from mango.evaluators import LocalEvaluator, RayEvaluator
-from mango.study import Study, run
+from mango.running import run
+from mango.study import Study
 from tests.studies import BOX, Described, content
 
 BUDGET = 90

@@ -20,7 +20,8 @@ from experiments.first_search.report import draw, table
 from mango.evaluators import LocalEvaluator
 from mango.generators import make_generator
 from mango.naturalness import percentile
-from mango.study import Study, run
+from mango.running import run
+from mango.study import Study
 from mango.targets.spiking import SpikingTarget
 from mango.targets.spiking.cifar10 import network
 from mango.targets.spiking.nature import NETWORKS

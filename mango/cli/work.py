@@ -59,9 +59,9 @@ def work(
 ) -> None:
     """Evaluate a study of a service here until it ends; Ctrl-C or SIGTERM gives back what is not answered."""
     from mango.cli.live import Live
+    from mango.running import run
     from mango.search.settings import Settings
     from mango.service.client import Client
-    from mango.study import run
 
     token = next(iter(tokens_of(token_file, TOKEN)), None)
     away = Away()

@@ -17,6 +17,7 @@ from mango.errors import InputError, MangoError
 from mango.evaluators import Evaluator
 from mango.generators import make_generator
 from mango.optimizers import optimizer_class
+from mango.running import run
 from mango.search.evaluator import make_evaluator, one_ray, warn_of_idle, with_chunk
 from mango.search.folder import CONFIG, RESULT, RunFolder
 from mango.search.nature import REFERENCE, compare, load_gallery
@@ -26,7 +27,7 @@ from mango.search.progress import Listener, Progress, Rate, nobody
 from mango.search.settings import ALONE, Settings, searches
 from mango.search.summary import summarise
 from mango.storage import Store
-from mango.study import Study, run
+from mango.study import Study
 from mango.study import verify as verify_study
 from mango.targets import make_target
 

@@ -46,6 +46,7 @@ class Hosted:
         self.settings: dict[str, Any] = study.meta.get(SERVICE, {})
         self.image = ImageSettings.model_validate(self.settings.get("image", {}))
         self._lock = threading.RLock()  # of whatever changes the study, so that the counts are those of its events
+        self._learning = threading.Lock()
         self._waiting: set[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = set()
         self.counts: Counter[str] = Counter(study.counts())
         self.counts["late"] = study.store.late()
@@ -90,6 +91,14 @@ class Hosted:
         self.notify()
         return told
 
+    def learn(self) -> None:
+        """See `mango.Study.learn`; for after an answer was sent. Nothing where another thread is at it."""
+        if self._learning.acquire(blocking=False):
+            try:
+                self.study.learn()
+            finally:
+                self._learning.release()
+
     def release(self, attempts: Mapping[int, int]) -> list[int]:
         """See `mango.Study.release`."""
         with self._lock:
@@ -129,7 +138,7 @@ class Hosted:
             new = self.study.asked - self.counts["asked"]
             self.counts["asked"] += new
             self.counts["open"] += new
-        records = [self.study.record(number) for number in closed]
+        records = self.study.records(closed)
         for record in records:
             self.counts[record.state.value] += 1
             self.counts["open"] -= 1

@@ -17,6 +17,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mango.service.errors import error_response
+from mango.service.logs import is_last
 
 Refusal: TypeAlias = tuple[int, str, str, dict[str, str]]
 
@@ -191,7 +192,7 @@ class _Answer:
 
     async def __call__(self, message: Message) -> None:
         self.begun = True
-        self.ended = message["type"] == "http.response.body" and not message.get("more_body", False)
+        self.ended = is_last(message)
         await self._send(message)
 
 

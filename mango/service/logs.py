@@ -54,20 +54,24 @@ class LogsMiddleware:
         request_id = given if SANE.fullmatch(given) else uuid.uuid4().hex
         scope.setdefault("state", {})["request_id"] = request_id
         status: int | None = None  # stays so where the client went before it was answered
-        started = time.perf_counter()
+        logged, started = False, time.perf_counter()
 
         async def noting(message: Message) -> None:
-            nonlocal status
+            nonlocal status, logged
             if message["type"] == "http.response.start":
                 status = message["status"]
                 MutableHeaders(scope=message)["X-Request-Id"] = request_id
             await send(message)
+            if is_last(message):  # what the app does once it has answered is not waited for
+                logged = True
+                _log(scope, status, time.perf_counter() - started)
 
         token = REQUEST_ID.set(request_id)
         try:
             await self.app(scope, receive, noting)
         finally:
-            _log(scope, status, time.perf_counter() - started)
+            if not logged:
+                _log(scope, status, time.perf_counter() - started)
             REQUEST_ID.reset(token)
 
 
@@ -77,6 +81,11 @@ def route_template(scope: Scope) -> str:
     if route is not None:
         return str(route.path)
     return f"{scope['root_path']}/*" if scope.get("root_path") else "unmatched"
+
+
+def is_last(message: Message) -> bool:
+    """Whether an answer ends with it."""
+    return message["type"] == "http.response.body" and not message.get("more_body", False)
 
 
 def configure_logging(settings: LogSettings, stream: TextIO | None = None) -> None:

@@ -21,7 +21,7 @@ from prometheus_client import (
 )
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from mango.service.logs import route_template
+from mango.service.logs import is_last, route_template
 
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)  # seconds
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
@@ -103,7 +103,15 @@ class MetricsMiddleware:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        status, streamed, started = 499, False, time.perf_counter()  # 499: the client went away
+        status, streamed, counted = 499, False, False  # 499: the client went away
+        started, running = time.perf_counter(), self.metrics._running
+
+        def count() -> None:
+            nonlocal counted
+            if not counted:
+                counted = True
+                running.dec()
+                self.metrics.request(scope, status, None if streamed else time.perf_counter() - started)
 
         async def noting(message: Message) -> None:
             nonlocal status, streamed
@@ -112,12 +120,14 @@ class MetricsMiddleware:
                 kinds = [value for name, value in message["headers"] if name.lower() == b"content-type"]
                 streamed = any(kind.startswith(b"text/event-stream") for kind in kinds)
             await send(message)
+            if is_last(message):
+                count()
 
-        with self.metrics._running.track_inprogress():
-            try:
-                await self.app(scope, receive, noting)
-            finally:
-                self.metrics.request(scope, status, None if streamed else time.perf_counter() - started)
+        running.inc()
+        try:
+            await self.app(scope, receive, noting)
+        finally:
+            count()
 
 
 def metrics_router(metrics: Metrics) -> APIRouter:

@@ -13,6 +13,7 @@ import orjson
 from fastapi import APIRouter, File, HTTPException, UploadFile
 from fastapi.responses import Response
 from numpy.typing import NDArray
+from starlette.background import BackgroundTask
 
 from mango import exchange
 from mango.errors import CodeError, InputError
@@ -271,12 +272,14 @@ def numbers(values: Sequence[float | None] | None, value: float | None) -> tuple
 
 def _told(hub: Hub, hosted: Hosted, receipt: exchange.Receipt) -> Response:
     hub.metrics.told()
-    for state, count in Counter(hosted.study.record(number).state for number in receipt.accepted).items():
+    for state, count in Counter(record.state for record in hosted.study.records(receipt.accepted)).items():
         hub.metrics.trials(OUTCOMES[state], count)
     hub.metrics.trials("late", len(receipt.late))
     hub.metrics.trials("repeated", len(receipt.repeated))
     became = {"accepted": receipt.accepted, "late": receipt.late, "repeated": receipt.repeated}
-    return packed({**became, "state": hosted.study.state, "counts": hosted.counted()})
+    answer = packed({**became, "state": hosted.study.state, "counts": hosted.counted()})
+    answer.background = BackgroundTask(hosted.learn)  # what is acknowledged is in the log, whoever learns it
+    return answer
 
 
 def _enqueued(hub: Hub, hosted: Hosted, codes: Codes, origin: str) -> Response:

@@ -19,8 +19,9 @@ from mango.cli import app
 from mango.errors import InputError, MangoError, OptionError, TargetError, UnknownName
 from mango.evaluators import LocalEvaluator
 from mango.evaluators.base import Traits
+from mango.running import run
 from mango.search import expand_targets
-from mango.study import Study, run
+from mango.study import Study
 from mango.targets import make_target
 from mango.targets.simulated import PACE, SimulatedNeuron, spike_count
 from mango.testing import check_target

@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 from mango import LocalEvaluator, RayEvaluator, Study, make_generator
-from mango.study import run
+from mango.running import run
 
 GENERATOR, TARGET, OPTIMIZER = "vqvae-cifar10", "snn-cifar10:output/3", "auto"
 DEMANDED = 0.1

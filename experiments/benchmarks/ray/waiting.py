@@ -14,7 +14,7 @@ from typing import Any
 from experiments.benchmarks.ray.repeats import seconds, shown, spread, table
 from experiments.benchmarks.ray.subjects import SLEEP, SLEEPERS, Itself, Sleeping, answered, chunks, threads, trials
 from mango import RayEvaluator, Study
-from mango.study import run
+from mango.running import run
 from mango.trial import Result
 
 DEMANDED = 0.93

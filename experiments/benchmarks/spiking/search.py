@@ -19,7 +19,7 @@ from torch import Tensor
 from experiments.benchmarks.spiking import networks
 from mango import LocalEvaluator, Study, make_generator, make_target
 from mango.datasets import CIFAR10_CLASSES
-from mango.study import run
+from mango.running import run
 
 GENERATOR, UNIT, OPTIMIZER = "vqvae-cifar10", "cat", "auto"
 Answer = tuple[NDArray[np.float64], NDArray[np.float64]]

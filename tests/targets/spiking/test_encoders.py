@@ -12,7 +12,8 @@ from torch import nn
 
 from mango.errors import InputError, UnknownName
 from mango.evaluators import LocalEvaluator, RayEvaluator
-from mango.study import Study, run
+from mango.running import run
+from mango.study import Study
 from mango.targets import make_target
 from mango.targets.spiking import Preprocess, SpikingNetwork, SpikingTarget, encoders
 from mango.testing import check_target
