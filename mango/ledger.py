@@ -142,7 +142,8 @@ class Ledger:
         fresh = self._answers.fresh(results, self.records)
         if self.configuration.band is not None:
             priors = np.array([self.records[result.number].log_prior for result in fresh])
-            heard = self.configuration.objective(np.array([result.value for result in fresh]), priors)
+            with np.errstate(over="ignore"):
+                heard = self.configuration.objective(np.array([result.value for result in fresh]), priors)
             for row in np.flatnonzero(np.isinf(heard))[:1]:
                 raise TellError(
                     f"trial {fresh[row].number}: the sum of {fresh[row].value!r} and the weighted penalty is infinite; "
