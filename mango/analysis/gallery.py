@@ -18,20 +18,25 @@ ACROSS = 10
 MARGIN = 48
 TOP = 120
 HEADING = 64
+CAPTION = 26
 PANELS = 3  # beside one another
 CURVES = (("maximum", LIGHT.natural, 2.2), ("99.9 %", LIGHT.found, 1.6), ("median", LIGHT.muted, 1.2))
 
 
-def gallery_png(title: str, rows: Mapping[str, Sequence[NDArray[Any]]]) -> bytes:
+def gallery_png(
+    title: str, rows: Mapping[str, Sequence[NDArray[Any]]], captions: Mapping[str, Sequence[str]] | None = None
+) -> bytes:
     """Stimuli under headings, ten in a line, enlarged without smoothing.
 
     Args:
         title: of the picture.
         rows: heading -> stimuli, as `mango.analysis.findings.picture` takes them.
+        captions: heading -> a few words under each stimulus.
     """
     sheet, step = Sheet(dark=False), SIDE + GAP
+    down = step + (CAPTION if captions else 0)
     lines = {heading: -(-len(stimuli) // ACROSS) for heading, stimuli in rows.items()}
-    height = TOP + sum(HEADING + count * step for count in lines.values()) + MARGIN
+    height = TOP + sum(HEADING + count * down for count in lines.values()) + MARGIN
     sheet.start(2 * MARGIN + ACROSS * step - GAP, height)
     room = sheet.width - 2 * MARGIN
     sheet.text(MARGIN, 72, title, 14, weight="bold", room=room)
@@ -40,9 +45,11 @@ def gallery_png(title: str, rows: Mapping[str, Sequence[NDArray[Any]]]) -> bytes
         sheet.line(MARGIN, top, room, sheet.palette.rule)
         sheet.text(MARGIN, top + 38, heading, 9.5, room=room)
         for i, stimulus in enumerate(stimuli):
-            x, y = MARGIN + i % ACROSS * step, top + HEADING + i // ACROSS * step
+            x, y = MARGIN + i % ACROSS * step, top + HEADING + i // ACROSS * down
             sheet.image(x, y, SIDE, stimulus)
-        top += HEADING + lines[heading] * step
+            if captions:
+                sheet.text(x, y + SIDE + CAPTION, captions[heading][i], 7, room=SIDE)
+        top += HEADING + lines[heading] * down
     return sheet.png()
 
 
