@@ -9,6 +9,9 @@ from typing import Any
 from mango.errors import TellConflict, TellError
 from mango.trial import Reference, Result, TrialRecord, TrialState
 
+_STATES = {str(state): state for state in TrialState}
+_PLAIN = frozenset([float])
+
 
 class Answers:
     """Every answer that was told, accepted or late.
@@ -104,12 +107,12 @@ def told(results: Sequence[Result]) -> dict[str, Any]:
 def results_of(payload: dict[str, Any]) -> list[Result]:
     """The inverse of `told`."""
     rows = payload["results"]
-    return [Result(n, a, floats(v) or (), floats(k), TrialState(s), t, why) for n, a, s, v, k, t, why in rows]
+    return [Result(n, a, floats(v) or (), floats(k), _STATES[s], t, why) for n, a, s, v, k, t, why in rows]
 
 
 def floats(numbers: Sequence[float | None] | None) -> tuple[float, ...] | None:
     """Numbers of a payload; null is NaN."""
-    return None if numbers is None else tuple(math.nan if v is None else v for v in numbers)
+    return None if numbers is None else tuple([math.nan if v is None else v for v in numbers])
 
 
 def _nulls(numbers: Sequence[float] | None) -> list[float | None] | None:
@@ -118,6 +121,9 @@ def _nulls(numbers: Sequence[float] | None) -> list[float | None] | None:
 
 def _plain(result: Result) -> Result:
     """The same result in Python's own numbers, as it will be read back."""
+    if result.keys is None and result.reason == "" and _PLAIN.issuperset(map(type, (*result.values, result.seconds))):
+        if type(result.number) is type(result.attempt) is int:
+            return result
     values = tuple(map(float, result.values))
     keys = None if result.keys is None else tuple(map(float, result.keys))
     reason = str(result.reason).encode(errors="backslashreplace").decode().replace("\0", "")

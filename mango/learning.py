@@ -48,6 +48,11 @@ class Learner:
         """Of the codes."""
         return self._optimizer.space
 
+    @property
+    def behind(self) -> bool:
+        """Whether there is something to learn."""
+        return bool(self._words) and self.failure is None
+
     # -- what it is told -------------------------------------------------------------------------------------------
 
     def tell(self, ids: Sequence[int], values: Floats, keys: Floats, errors: Floats | None) -> None:

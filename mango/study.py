@@ -274,6 +274,12 @@ class Study(Account):
             self._delivered.difference_update(result.number for result in fresh)
             return receipt(change, repeated)
 
+    @property
+    def behind(self) -> bool:
+        """Whether `learn` has anything to do; never waits."""
+        state = self._state
+        return state is not None and (state[1].behind or self._snapshot_wanted(*state))
+
     def learn(self) -> None:
         """Has the optimizer learn what it was told, and keeps its state now and then.
 
@@ -284,7 +290,7 @@ class Study(Account):
         if state is None or state[1].failure is not None:  # to build it anew is for whoever needs it
             return
         state[1].learn()
-        if self._keeping.acquire(blocking=False):  # else another thread keeps it
+        if self._snapshot_wanted(*state) and self._keeping.acquire(blocking=False):  # else another thread keeps it
             try:
                 self._snapshot()
             finally:
@@ -494,17 +500,19 @@ class Study(Account):
             self._state = None
             raise
 
+    def _snapshot_wanted(self, ledger: Ledger, learner: Learner) -> bool:
+        trials, spent = self._snapshot_due
+        return self._ended or (len(ledger.records) >= trials and learner.seconds >= spent)
+
     def _snapshot(self) -> None:
-        """Keeps the optimizer's state, where that is due; to write it keeps nobody waiting."""
+        """Keeps the optimizer's state; to write it keeps nobody waiting."""
         start = time.perf_counter()
         with self._lock:
             if self._state is None:
                 return
-            (ledger, learner), (trials, spent) = self._state, self._snapshot_due
-            if not self._ended and (len(ledger.records) < trials or learner.seconds < spent):
-                return
-            sequence, state, self._ended = ledger.sequence, learner.state_dict(), False
-            asked = len(ledger.records)
+            ledger, learner = self._state
+            sequence, asked, state = ledger.sequence, len(ledger.records), learner.state_dict()
+            self._ended = False
         with suppress(StorageError):  # the event is safe; a disk that is full will refuse the next one in clear words
             self._store.save_snapshot(sequence, state)
         pause = SNAPSHOT_COSTS * (time.perf_counter() - start)

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from starlette.concurrency import run_in_threadpool
 
 from mango.errors import InputError
 from mango.evaluators.threads import one_thread
@@ -26,6 +27,7 @@ from mango.trial import Result, Trial, TrialRecord, TrialState
 
 SERVICE = "service"  # the entry of a study's meta that holds what only the service needs
 MOST_SHOWN = 500  # references in a curve
+SOON = 0.01  # seconds in which whoever told asks again
 
 
 class Hosted:
@@ -91,9 +93,18 @@ class Hosted:
         self.notify()
         return told
 
-    def learn(self) -> None:
-        """See `mango.Study.learn`; for after an answer was sent. Nothing where another thread is at it."""
-        if self._learning.acquire(blocking=False):
+    async def learn(self) -> None:
+        """See `mango.Study.learn`; for after an answer to a tell was sent.
+
+        Whoever told mostly asks again at once, which has the optimizer learn; beside that ask, another thread would
+        only be in the way. Where nobody asks, the optimizer learns meanwhile, so that the next ask need not wait.
+        """
+        await asyncio.sleep(SOON)
+        if self.study.behind:
+            await run_in_threadpool(self._learn)
+
+    def _learn(self) -> None:
+        if self._learning.acquire(blocking=False):  # else another thread is at it
             try:
                 self.study.learn()
             finally:

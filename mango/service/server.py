@@ -21,6 +21,7 @@ from rich.console import Console
 from starlette.types import Receive, Scope, Send
 
 from mango.errors import OptionError
+from mango.evaluators.threads import pin_one_thread
 from mango.service.connections import ConnectionSettings, bounded
 from mango.service.garbage import set_aside
 from mango.service.protection import Protection
@@ -62,6 +63,7 @@ def serve(app: FastAPI, settings: ServerSettings, bound: Callable[[str], None]) 
     """
     server = Server(app, settings)
     bound(server.address)
+    pin_one_thread()  # two studies that compute at once would set each other's numbers of threads back
     with set_aside():
         server.run()
 

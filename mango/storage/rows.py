@@ -180,32 +180,43 @@ def event_columns(event: Event) -> dict[str, Any]:
     }
 
 
-def trial_columns(record: TrialRecord) -> dict[str, Any]:
-    """Of a trial, as it stands: all but its number, the event that asked it and where its code lies."""
-    return {
-        "state": str(record.state),
-        "attempt": record.attempt,
-        "origin": record.origin,
-        "log_prior": null(record.log_prior),
-        "value": null(record.value),
-        "key": null(record.key),
-        "asked_at": record.asked_at,
-        "told_at": null(record.told_at),
-        "seconds": null(record.seconds),
-        "reason": record.reason,
-    }
+LEFT = ("number", "state", "attempt", "value", "key", "told_at", "seconds", "reason")
+"""Columns of a trial that change: `left`."""
 
 
-def places(asked: Sequence[TrialRecord], codes: int) -> list[dict[str, Any]]:
-    """Where the codes of newly asked trials lie: the event holds the last ``codes`` of them, before them are enqueued.
+def left(record: TrialRecord) -> tuple[Any, ...]:
+    """A trial as it stands: its `LEFT`."""
+    value, key, at, seconds = record.value, record.key, record.told_at, record.seconds
+    return (
+        record.number,
+        str(record.state),
+        record.attempt,
+        None if value != value else value,  # NaN, as `null` has it
+        None if key != key else key,
+        None if at != at else at,
+        None if seconds != seconds else seconds,
+        record.reason,
+    )
+
+
+ASKED = (*LEFT, "origin", "log_prior", "asked_at", "place", "code")
+"""Columns of a new trial: `asked_rows`."""
+
+
+def asked_rows(asked: Sequence[TrialRecord], codes: int) -> list[tuple[Any, ...]]:
+    """Newly asked trials: their `ASKED`. The event holds the last ``codes`` of their codes, before them are enqueued.
 
     Args:
         asked: by number.
         codes: how many the arrays of their event hold.
     """
     first = max(0, len(asked) - codes)
-    enqueued = [{"place": None, "code": pack({CODE: record.code})} for record in asked[:first]]
-    return enqueued + [{"place": place, "code": None} for place in range(len(asked) - first)]
+    enqueued = [(None, pack({CODE: record.code})) for record in asked[:first]]
+    where = [*enqueued, *((place, None) for place in range(len(asked) - first))]
+    return [
+        (*left(record), record.origin, null(record.log_prior), record.asked_at, *place)
+        for record, place in zip(asked, where, strict=True)
+    ]
 
 
 def response_columns(response: Response) -> dict[str, Any]:
@@ -214,16 +225,13 @@ def response_columns(response: Response) -> dict[str, Any]:
     return {"number": response.number, "attempt": response.attempt, "response": blob, "digest": digest(blob)}
 
 
-def showing_columns(showing: Showing) -> dict[str, Any]:
-    """Of an answer of one repeat."""
-    return {
-        "number": showing.number,
-        "attempt": showing.attempt,
-        "repeat": showing.repeat,
-        "value": null(showing.value),
-        "key": null(showing.key),
-        "late": showing.late,
-    }
+SHOWN = ("number", "attempt", "repeat", "value", "key", "late")
+"""Columns of an answer of one repeat: `shown`."""
+
+
+def shown(showing: Showing) -> tuple[Any, ...]:
+    """An answer of one repeat: its `SHOWN`."""
+    return showing.number, showing.attempt, showing.repeat, null(showing.value), null(showing.key), showing.late
 
 
 def columns(row: Answer | Lease | Reference | Standing) -> dict[str, Any]:

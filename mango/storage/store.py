@@ -7,7 +7,7 @@ killed process and a power cut. `mango.storage.ownership` says who may write.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache, lru_cache
 from operator import itemgetter
@@ -24,17 +24,20 @@ from mango.storage.ownership import Ownership
 from mango.storage.packing import pack
 from mango.storage.reading import Reader
 from mango.storage.rows import (
+    ASKED,
+    LEFT,
+    SHOWN,
     Event,
     Extra,
     Showing,
+    asked_rows,
     columns,
     digest,
     event_columns,
-    places,
+    left,
     response_columns,
-    showing_columns,
+    shown,
     study_columns,
-    trial_columns,
 )
 from mango.storage.tables import (
     FORMAT,
@@ -58,6 +61,7 @@ KEPT_SNAPSHOTS = 3  # so that a damaged one has a sound one before it
 # longer than to execute it. They name one row each: given many numbers, PostgreSQL reads the whole study where it has
 # not analysed the table yet.
 _CHANGE = sa.update(trials).where(trials.c.study_id == sa.bindparam("of"), trials.c.number == sa.bindparam("which"))
+_CHANGED = ("of", "which", *LEFT[1:])
 _END = (
     sa.update(leases)
     .where(leases.c.study_id == sa.bindparam("of"), leases.c.number == sa.bindparam("which"))
@@ -175,19 +179,15 @@ class Store(Reader):
         logged = event_columns(event)  # packed before other writers are kept waiting
         with self._writing() as connection:
             self._insert(connection, events, [logged])
+            mine = self.id, event.sequence
             if asked:
-                where = places(asked, len(event.arrays.get("codes", ())))
-                new = (
-                    {"number": record.number, **trial_columns(record), **place}
-                    for record, place in zip(asked, where, strict=True)
-                )
-                self._insert(connection, trials, [{"sequence": event.sequence, **row} for row in new])
+                new = [(*mine, *row) for row in asked_rows(asked, len(event.arrays.get("codes", ())))]
+                _execute(connection, _inserting(trials), ("study_id", "sequence", *ASKED), new)
             if changed:
-                left = [{"of": self.id, "which": record.number, **trial_columns(record)} for record in changed]
-                _execute(connection, _CHANGE, left)
+                _execute(connection, _CHANGE, _CHANGED, [(self.id, *left(record)) for record in changed])
             if showings:
-                told = [{"sequence": event.sequence, **showing_columns(showing)} for showing in showings]
-                self._insert(connection, presentations, told)
+                told = [(*mine, *shown(showing)) for showing in showings]
+                _execute(connection, _inserting(presentations), ("study_id", "sequence", *SHOWN), told)
             if extra is not None:
                 self._record(connection, extra)
 
@@ -241,17 +241,21 @@ class Store(Reader):
             yield connection
 
     def _insert(self, connection: sa.Connection, table: sa.Table, rows: list[dict[str, Any]]) -> None:
-        _execute(connection, _inserting(table), [{"study_id": self.id, **row} for row in rows])
+        self._each(connection, _inserting(table), rows)
 
     def _replace(self, connection: sa.Connection, table: sa.Table, rows: list[dict[str, Any]]) -> None:
-        statement = _replacing(table, connection.dialect.name)
-        _execute(connection, statement, [{"study_id": self.id, **row} for row in rows])
+        self._each(connection, _replacing(table, connection.dialect.name), rows)
+
+    def _each(self, connection: sa.Connection, statement: sa.Insert, rows: list[dict[str, Any]]) -> None:
+        """Inserts rows of this study, which all have the same columns."""
+        names = ("study_id", *rows[0])
+        _execute(connection, statement, names, [(self.id, *row.values()) for row in rows])
 
     def _record(self, connection: sa.Connection, extra: Extra) -> None:
         if extra.answers:
             self._insert(connection, answers, [columns(row) for row in extra.answers])
         if extra.ended:
-            _execute(connection, _END, [{"of": self.id, "which": number} for number in extra.ended])
+            _execute(connection, _END, ("of", "which"), [(self.id, number) for number in extra.ended])
         if extra.leases:
             self._replace(connection, leases, [columns(row) for row in extra.leases])
         if extra.references:
@@ -262,21 +266,27 @@ class Store(Reader):
             self._replace(connection, standings, [columns(extra.standing)])
 
 
-def _execute(connection: sa.Connection, statement: sa.UpdateBase, rows: Sequence[dict[str, Any]]) -> None:
-    """Executes a statement once for each row; all have the same columns, of values that drivers take as they are."""
-    compiled = _compiled(statement, tuple(rows[0]), connection.dialect)
-    if compiled.positional:  # SQLite's own cursor: what lies around it takes longer than the statement
-        taken = itemgetter(*compiled.positiontup or ())
-        connection.connection.cursor().executemany(compiled.string, [taken(row) for row in rows])
-    else:
-        connection.exec_driver_sql(compiled.string, list(rows))
+def _execute(
+    connection: sa.Connection, statement: sa.UpdateBase, names: tuple[str, ...], rows: list[tuple[Any, ...]]
+) -> None:
+    """Executes a statement once for each row of values that drivers take as they are; each has such a name."""
+    text, places = _compiled(statement, names, connection.dialect)
+    if places is None:
+        connection.exec_driver_sql(text, [dict(zip(names, row, strict=True)) for row in rows])
+    else:  # SQLite's own cursor: what lies around it takes longer than the statement
+        connection.connection.cursor().executemany(text, [places(row) for row in rows])
 
 
 @lru_cache(maxsize=100)
-def _compiled(statement: sa.UpdateBase, names: tuple[str, ...], dialect: sa.Dialect) -> SQLCompiler:
+def _compiled(
+    statement: sa.UpdateBase, names: tuple[str, ...], dialect: sa.Dialect
+) -> tuple[str, Callable[[tuple[Any, ...]], tuple[Any, ...]] | None]:
+    """A statement as the driver takes it, and how it has a row's values; None: by their names."""
     compiled = statement.compile(dialect=dialect, column_keys=list(names))
     assert isinstance(compiled, SQLCompiler)
-    return compiled
+    if not compiled.positional:
+        return compiled.string, None
+    return compiled.string, itemgetter(*(names.index(name) for name in compiled.positiontup or ()))
 
 
 @cache
