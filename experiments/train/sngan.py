@@ -30,7 +30,7 @@ QUANTILES = 1_001  # of the discriminator's scores of the test images
 
 def main(argv: list[str] | None = None) -> None:
     """Trains, measures on the test images, and publishes weights and card into the output folder."""
-    parser = loop.arguments(__doc__ or "", iterations=11_000)
+    parser = loop.arguments(__doc__ or "", iterations=9_000)
     parser.add_argument("--width", type=int, help="channels at every resolution; by default fewer where it is higher")
     options = parser.parse_args(argv)
     torch.set_num_threads(options.threads)
