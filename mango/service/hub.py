@@ -45,7 +45,7 @@ class Hub:
     """
 
     def __init__(self, storage: str, generators: Mapping[str, str] | None = None, **database: Any) -> None:
-        self.database = Database(storage, **database)
+        self.database = Database(storage, checkpoints=True, **database)
         self.metrics = Metrics()
         self._specs = {name: name for name in GENERATORS} | dict(generators or {})
         self._generators: dict[str, Any] = {}

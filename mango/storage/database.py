@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from mango.errors import StorageError
 from mango.storage import ownership
+from mango.storage.checkpoints import MOST_PAGES, Checkpoints
 from mango.storage.engine import PATIENTLY, SMALLEST, damaged, explained, file_of, make_engine, name_of, parse
 from mango.storage.migrations import revision, upgrade
 from mango.storage.ownership import OWNER_SECONDS, Claims, FileLock, Owner, Ownership
@@ -45,6 +46,8 @@ class Database:
         owner: which process this is, as others are told on PostgreSQL; by default its host and number.
         address: URL where this process answers, for other processes on PostgreSQL.
         ttl: seconds after which another process may take over this one's studies once it stands still (PostgreSQL).
+        checkpoints: move SQLite's write-ahead log in a thread, see `mango.storage.checkpoints`; for many short
+            transactions, each of which somebody waits for.
 
     Raises:
         InputError: no such URL.
@@ -59,10 +62,13 @@ class Database:
         owner: str | None = None,
         address: str = "",
         ttl: float = OWNER_SECONDS,
+        checkpoints: bool = False,
     ) -> None:
         self.url = parse(url)
         self.where = name_of(self.url)
-        self.engine = make_engine(self.url, write=write)
+        moved = checkpoints and file_of(self.url) is not None
+        self.engine = make_engine(self.url, write=write, log_pages=MOST_PAGES if moved else None)
+        self._checkpoints = Checkpoints(self.engine) if moved else None
         self._write = write
         self._writer = self.engine.execution_options(writing=True)
         self._claims = Claims(self.url, owner, address, ttl) if self._served else None
@@ -128,6 +134,8 @@ class Database:
         """Closes the connections and gives up what this process owns on PostgreSQL; closing twice is nothing."""
         if self._claims is not None:
             self._claims.close()
+        if self._checkpoints is not None:
+            self._checkpoints.close()
         self.engine.dispose()
 
     # -- for stores ------------------------------------------------------------------------------------------------
@@ -212,10 +220,13 @@ class Database:
             patient: PostgreSQL does not end it where its next step takes long.
         """
         turn = nullcontext() if self._served else self._turn
-        with explained(self.where), turn, self._writer.begin() as connection:
-            if patient and self._served:
-                connection.exec_driver_sql(PATIENTLY)
-            yield connection
+        with explained(self.where), turn:
+            with self._writer.begin() as connection:
+                if patient and self._served:
+                    connection.exec_driver_sql(PATIENTLY)
+                yield connection
+            if self._checkpoints is not None:
+                self._checkpoints.committed()
 
     def needs_upgrade(self) -> None:
         """Nothing, unless an older mango wrote the database and this only reads.

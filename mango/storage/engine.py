@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ IDLE_SECONDS = 3  # after which PostgreSQL ends the transaction of a process tha
 PATIENTLY = "SET LOCAL idle_in_transaction_session_timeout = 0"  # a transaction that takes longer between its steps
 PATIENCE = {"connect_timeout": "10", "tcp_user_timeout": "20000"}  # s, ms; a server that is gone is not waited for
 CONNECTIONS = 10  # at a time
+PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON")
 DAMAGED = ("not a database", "malformed", "no such table", "no such column", "could not decode")
 SMALLEST = 512  # bytes of an SQLite database: one page of the smallest size
 FULL = ("disk is full", "no space left")
@@ -57,8 +58,13 @@ def name_of(url: sa.URL) -> str:
     return str(file_of(url) or "the study in memory")
 
 
-def make_engine(url: sa.URL, *, write: bool) -> sa.Engine:
+def make_engine(url: sa.URL, *, write: bool, log_pages: int | None = None) -> sa.Engine:
     """Connections to the database; none is made yet.
+
+    Args:
+        url: of the database.
+        write: False only reads.
+        log_pages: of SQLite's write-ahead log, at which a commit moves it into the database; None: SQLite's own number.
 
     A transaction of an engine with the execution option ``writing`` takes SQLite's one write lock when it begins:
     a transaction that first reads and then writes would otherwise be refused, not waited for.
@@ -88,13 +94,15 @@ def make_engine(url: sa.URL, *, write: bool) -> sa.Engine:
         pool_size=1 if file is None else CONNECTIONS,  # in memory each connection is a database of its own
         max_overflow=0,
         pool_timeout=WAIT_SECONDS,
+        pool_use_lifo=True,  # the connection that wrote last knows most pages
         # Without an isolation level: the driver's own BEGIN would leave table creation outside the transaction.
         creator=lambda: sqlite3.connect(
             place, WAIT_SECONDS, isolation_level=None, check_same_thread=False, uri=not write
         ),
     )
     if write:
-        sa.event.listen(engine, "connect", _configure_sqlite)
+        pragmas = (*PRAGMAS, *(() if log_pages is None else (f"wal_autocheckpoint={log_pages}",)))
+        sa.event.listen(engine, "connect", lambda connection, _: _configure_sqlite(connection, pragmas))
     sa.event.listen(engine, "begin", _begin)
     return engine
 
@@ -128,8 +136,8 @@ def damaged(where: str, text: str) -> str:
     return f"{where} is damaged or was not written by mango ({text}); restore it from a copy. It was left as it is"
 
 
-def _configure_sqlite(connection: Any, _: object) -> None:
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+def _configure_sqlite(connection: Any, pragmas: Sequence[str]) -> None:
+    for pragma in pragmas:
         connection.execute(f"PRAGMA {pragma}")
 
 

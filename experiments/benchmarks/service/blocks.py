@@ -111,19 +111,17 @@ def many(storage: str, folder: Path, *, optimizer: str, clients: int, rounds: in
     return {"optimizer": optimizer, "clients": clients, **_said(times, own, cpu)}
 
 
-def _said(times: Times, own: dict[str, list[float]], cpu: float) -> dict[str, Any]:
+def _said(times: Times, own: list[float], cpu: float) -> dict[str, Any]:
     """Milliseconds of every kind of request, those of the optimizer alone, and CPU time of the service per round."""
-    kinds = {"raw": times.raw, "json": times.json, "tell": times.tell}
+    kinds = {"raw": times.raw, "json": times.json, "tell": times.tell, "optimizer": own}
     said: dict[str, Any] = {kind: spread(seconds) for kind, seconds in kinds.items() if seconds}
-    said |= {f"optimizer_{kind}": spread(seconds) for kind, seconds in own.items()}
     return said | {"cpu_per_round": 1e3 * cpu / len(times.tell)}
 
 
-def _over(times: Times, own: dict[str, list[float]]) -> dict[str, Any]:
-    """Milliseconds beyond the optimizer's own, request by request: of one client, whose order is that of the log."""
-    asks = np.array(own["ask"])
-    return {
-        "raw_over": spread(np.array(times.raw) - asks[::2]),
-        "json_over": spread(np.array(times.json) - asks[1::2]),
-        "tell_over": spread(np.array(times.tell) - np.array(own["tell"])),
-    }
+def _over(times: Times, own: list[float]) -> dict[str, Any]:
+    """Milliseconds of asks beyond the optimizer's own, request by request: of one client, whose order is the log's.
+
+    The optimizer learns what a tell told once that was answered, so this is from that answer to the ask's.
+    """
+    over = np.array(times.since) - np.array(own)
+    return {"raw_over": spread(over[::2]), "json_over": spread(over[1::2])}

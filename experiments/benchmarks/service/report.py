@@ -13,9 +13,7 @@ COLUMNS = {  # of the figures of a row
     "over the optimizer": "raw_over",
     "ask, JSON": "json",
     "tell": "tell",
-    "over the optimizer's tell": "tell_over",
-    "optimizer, ask": "optimizer_ask",
-    "optimizer, tell": "optimizer_tell",
+    "the optimizer, before and in an ask": "optimizer",
 }
 
 

@@ -24,17 +24,20 @@ class Times:
 
     Attributes:
         raw, json: asks whose codes came as float32 rows, or as JSON.
+        since: from the answer before to that of each ask: all in which the optimizer learned for it.
         tell: of the values of a block.
     """
 
     raw: list[float] = field(default_factory=list)
     json: list[float] = field(default_factory=list)
+    since: list[float] = field(default_factory=list)
     tell: list[float] = field(default_factory=list)
 
     def add(self, other: Times) -> None:
         """Those of another client, too."""
         self.raw += other.raw
         self.json += other.json
+        self.since += other.since
         self.tell += other.tell
 
 
@@ -73,17 +76,20 @@ class Client:
 
     def rounds(self, count: int, *, block: int = BLOCK, kinds: Sequence[str] = (RAW, JSON)) -> Times:
         """So many blocks, of each kind in turn."""
-        times = Times()
+        times, last = Times(), time.perf_counter()
         for i in range(count):
             kind = kinds[i % len(kinds)]
             asked = times.raw if kind == RAW else times.json
             start = time.perf_counter()
             slots, codes = self.ask(block, kind)
-            asked.append(time.perf_counter() - start)
+            came = time.perf_counter()
+            asked.append(came - start)
+            times.since.append(came - last)
             values = (-np.square(codes - 0.3).sum(1)).tolist()
             start = time.perf_counter()
             self.tell(slots, values)
-            times.tell.append(time.perf_counter() - start)
+            last = time.perf_counter()
+            times.tell.append(last - start)
         return times
 
     def close(self) -> None:
@@ -100,14 +106,14 @@ class Client:
             return answer.headers, content
 
 
-def optimizer_seconds(storage: str, study: str, first: int) -> dict[str, list[float]]:
-    """What the optimizer itself took in asks and tells from event ``first`` on, as the log has it."""
+def optimizer_seconds(storage: str, study: str, first: int) -> list[float]:
+    """What the optimizer took for each ask from event ``first`` on, as the log has it; to learn before it, too."""
     database = Database(storage, write=False)
     try:
         log = Store.open(database, study, own=False).log(first, 1_000_000)
     finally:
         database.close()
-    return {kind: [event.seconds for event in log if event.kind == kind] for kind in ("ask", "tell")}
+    return [event.seconds for event in log if event.kind == "ask"]
 
 
 def spread(seconds: Sequence[float]) -> dict[str, float]:
