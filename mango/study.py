@@ -416,7 +416,7 @@ class Study(Account):
             StudyError: nothing was measured yet.
         """
         with self._lock:
-            ledger, learner = self._current()
+            ledger, learner = self._current(sound=True)
             if (chosen := ledger.confirmed) is not None:
                 return chosen.code
         try:
@@ -447,9 +447,13 @@ class Study(Account):
     def _ledger(self) -> Ledger:
         return self._current()[0]
 
-    def _current(self) -> tuple[Ledger, Learner]:
-        """The state in memory, rebuilt from the log where the last step, or the optimizer, failed."""
-        if self._state is None or self._state[1].failure is not None:
+    def _current(self, *, sound: bool = False) -> tuple[Ledger, Learner]:
+        """The state in memory, rebuilt from the log where the last step failed.
+
+        Args:
+            sound: also where the optimizer failed since, which matters to nobody but who asks it.
+        """
+        if self._state is None or (sound and self._state[1].failure is not None):
             self._state = rebuild(self._store, self.configuration)
             self._counted = self._state[1].seconds
         return self._state
@@ -465,7 +469,7 @@ class Study(Account):
         repeated: Sequence[int] = (),
     ) -> Change:
         """One event: applied in memory, then committed; if either fails, memory is forgotten and the log stands."""
-        ledger, learner = self._current()
+        ledger, learner = self._current(sound=kind == "ask")
         state = ledger.state
         voice = Live(learner, self._prior)
         event = Event(ledger.sequence + 1, kind, time.time(), payload, arrays or {})

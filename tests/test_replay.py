@@ -358,6 +358,10 @@ def test_an_interrupt_or_an_optimizer_that_raises_leaves_the_study_sound(
         for part in (slice(2), slice(2, 6)):
             tell(study, blocks[0][part])
         study.learn()  # nothing, for it has failed
+        with monkeypatch.context() as unread:
+            unread.setattr(study._store, "events", lambda: pytest.fail("it is in memory"))
+            assert study.counts()["done"] == 5
+            assert study.tell([answer(blocks[0][0])]) is None
         for _ in range(2):
             with pytest.raises(error):
                 study.ask(4)

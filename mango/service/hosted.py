@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from starlette.concurrency import run_in_threadpool
 
-from mango.errors import InputError
+from mango.errors import InputError, MangoError
 from mango.evaluators.threads import one_thread
 from mango.exchange import Block, Receipt, Request
 from mango.optimizers.ordering import merit, ranking
@@ -216,12 +216,20 @@ class Hosted:
         }
 
     def recommended(self) -> TrialRecord | None:
-        """The first measured trial of the code that the study recommends; None before any was measured."""
+        """The first measured trial of the code that the study recommends; None before any was measured.
+
+        The best trial where the optimizer fails.
+        """
         if self.best is None:
             return None
         if (confirmed := self.study.confirmed()) is not None:
             return self.study.record(confirmed.number)
-        code = self.study.recommend()
+        try:
+            code = self.study.recommend()
+        except MangoError:
+            raise
+        except Exception:  # an optimizer that fails is told to who asks for trials; what there is can be seen
+            return self.best
         if np.array_equal(code, self.best.code):
             return self.best
         same = (r for r in self.study.trials() if r.state is TrialState.DONE and np.array_equal(r.code, code))

@@ -95,6 +95,8 @@ def test_what_the_optimizer_raises_is_logged_and_only_asks_fail(service, monkeyp
         for _ in range(2):
             assert ask(client).status_code == 500
         assert client.get("/studies/a/trials", params={"state": "done"}).json()["trials"][-1]["number"] == 5
+        seen = client.get("/studies/a").json()
+        assert seen["recommended"]["number"] == seen["best"]["number"]
     assert len(ask(client).json()["trials"]) == 3
     assert verify(None, storage=url, name="a") is None
 
