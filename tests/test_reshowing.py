@@ -37,7 +37,7 @@ def test_leaders_have_their_share_after_two_batches_and_the_final_choice_its_pre
     assert "leader" not in origins[:20]
     assert origins[20:96].count("leader") == math.floor(0.25 * 76)
     assert origins[96:] == ["confirm"] * 24
-    assert study._current()[1].budget == 96 - 19
+    assert study._current()[1]._optimizer.budget == 96 - 19
     assert study._current()[1].state_dict()["next"] == 96 - 19
     fresh = Counter(record.code.tobytes() for record in study.trials()[96:])
     assert sorted(fresh.values()) == [2, 2, 6, 14]  # of four, of two, the winner alone: rounds of 8, 8 and 8
@@ -101,7 +101,7 @@ def test_the_optimizer_hears_pooled_means_and_their_errors(
     by_code: dict[bytes, list[Any]] = {}
     for record in records:
         by_code.setdefault(record.code.tobytes(), []).append(record)
-    heard = study._current()[1].heard_rows  # type: ignore[attr-defined]
+    heard = study._current()[1]._optimizer.heard_rows  # type: ignore[attr-defined]
     last = {code: (value, error) for own, code, value, error in heard if not own}
     shown_again = {record.code.tobytes() for record in records if record.origin == "leader"}
     assert len(shown_again) >= 3
@@ -117,7 +117,7 @@ def test_the_optimizer_hears_pooled_means_and_their_errors(
 def test_a_study_without_noise_hears_no_errors(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mango.configuration.make_optimizer", lambda _, space, **more: Hearing(space, **more))
     study = _run(Study(BOX, budget=30, batch=5, optimizer="learner"), noise=0.0)
-    assert all(math.isnan(error) for *_, error in study._current()[1].heard_rows)  # type: ignore[attr-defined]
+    assert all(math.isnan(error) for *_, error in study._current()[1]._optimizer.heard_rows)  # type: ignore[attr-defined]
     assert study.confirmed() is None
     best = study.best()
     assert best is not None

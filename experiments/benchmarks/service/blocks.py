@@ -113,7 +113,7 @@ def many(storage: str, folder: Path, *, optimizer: str, clients: int, rounds: in
 
 def _said(times: Times, own: list[float], cpu: float) -> dict[str, Any]:
     """Milliseconds of every kind of request, those of the optimizer alone, and CPU time of the service per round."""
-    kinds = {"raw": times.raw, "json": times.json, "tell": times.tell, "optimizer": own}
+    kinds = {"raw": times.raw, "json": times.json, "tell": times.tell, "optimizer_ask": own}
     said: dict[str, Any] = {kind: spread(seconds) for kind, seconds in kinds.items() if seconds}
     return said | {"cpu_per_round": 1e3 * cpu / len(times.tell)}
 

@@ -13,7 +13,7 @@ COLUMNS = {  # of the figures of a row
     "over the optimizer": "raw_over",
     "ask, JSON": "json",
     "tell": "tell",
-    "the optimizer, before and in an ask": "optimizer",
+    "the optimizer, before and in an ask": "optimizer_ask",
 }
 
 
