@@ -13,15 +13,13 @@ from torch import Tensor, nn
 
 from experiments.train import loop
 from mango import appraisal, zoo
-from mango.appraisal.images import batches, load_test
+from mango.appraisal.images import batches
 from mango.datasets import load_cifar10
-from mango.generators.vqvae import VQVAEGenerator
 from mango.networks.vqvae import VQVAE
 
 VARIANCE = 0.06  # of CIFAR-10's pixels on the [0, 1] scale: the reconstruction error is weighed as a share of it
 
 NATURAL = 5_000  # natural codes that the zoo holds
-QUANTILES = 1_001  # of the log prior of the test codes
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -49,14 +47,7 @@ def main(argv: list[str] | None = None) -> None:
         "bfloat16 training.",
         module="vqvae",
     )
-    nature = {
-        "natural_codes": codes(model, images[:NATURAL]),
-        "log_prior_quantiles": np.zeros(QUANTILES),
-    }
-    zoo.publish(card, model, nature, options.out)
-    prior = VQVAEGenerator(options.out).log_prior(codes(model, load_test(options.data)[0]))
-    nature["log_prior_quantiles"] = np.quantile(prior, np.linspace(0, 1, QUANTILES))
-    zoo.publish(card, model, nature, options.out)
+    zoo.publish(card, model, {"natural_codes": codes(model, images[:NATURAL])}, options.out)
     print(worth)
 
 

@@ -18,6 +18,7 @@ from mango.generators import make_generator, natural_codes
 Stimuli = NDArray[Any]  # (n, *shape)
 
 DRAWN = 2 * ACROSS  # stimuli under a heading
+PRIOR = "-prior"  # of a generator's codes, in a model's name: the generator's picture shows it
 READOUTS = ("", "rate")  # the first of them that was recorded is drawn, else the first of all
 
 
@@ -27,7 +28,7 @@ def portrait_png(name: str, *, data: Path | None = None, seed: int = 0) -> bytes
     Args:
         name: of a model of the zoo.
         data: folder that holds the model's data; with it, test images and their reconstructions are drawn too.
-        seed: of random and natural codes.
+        seed: of random codes, natural ones, and samples of the prior.
 
     Raises:
         UnknownName: no such model.
@@ -37,8 +38,9 @@ def portrait_png(name: str, *, data: Path | None = None, seed: int = 0) -> bytes
     """
     described = zoo.card(name)
     title = f"{name}: {described.summary}"
-    if name in GENERATORS:
-        return gallery_png(title, _made(name, data, np.random.default_rng(seed)))
+    generator = name.removesuffix(PRIOR)
+    if generator in GENERATORS:
+        return gallery_png(title, _made(generator, data, np.random.default_rng(seed)))
     layers = _recorded(zoo.nature(name))
     if not layers:
         raise InputError(f"{name} makes no stimuli, and its card records no answers: there is nothing to draw")
@@ -51,6 +53,8 @@ def _made(name: str, data: Path | None, rng: np.random.Generator) -> dict[str, l
     rows = {"random codes": generator.decode(generator.space.sample(DRAWN, rng))}
     if hasattr(generator, "natural"):
         rows["natural codes"] = generator.decode(natural_codes(generator, DRAWN, rng))
+    if hasattr(generator, "sample_prior"):
+        rows["samples of the prior"] = generator.decode(generator.sample_prior(DRAWN, rng))
     if data is not None and hasattr(generator, "encode"):
         images = load_cifar10(data, "test").images
         some = images[rng.permutation(len(images))[:ACROSS]].astype(np.float32) / np.float32(255)

@@ -28,9 +28,10 @@ class Generator(Protocol):
     """Decodes codes of its space to stimuli.
 
     Optional methods: ``encode(stimuli) -> codes``, ``natural(n, rng) -> codes`` of natural stimuli (and
-    ``natural_count``, how many it has at most), ``log_prior(codes) -> (n,)`` in nats. Optional beside a log prior:
-    ``log_prior_quantiles``, ``(q,)`` ascending, of the log prior among test codes at equally spaced shares from 0 to 1,
-    by which `mango.naturalness` tells percentile and naturalness; without them the log priors of natural codes serve.
+    ``natural_count``, how many it has at most), ``log_prior(codes) -> (n,)`` in nats, ``sample_prior(n, rng) -> codes``
+    drawn from that distribution. Optional beside a log prior: ``log_prior_quantiles``, ``(q,)`` ascending, of the log
+    prior among test codes at equally spaced shares from 0 to 1, by which `mango.naturalness` tells percentile and
+    naturalness; without them the log priors of natural codes serve.
     """
 
     @property

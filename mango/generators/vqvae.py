@@ -1,23 +1,26 @@
-"""The VQ-VAE of CIFAR-10 as a generator: 64 labels in, one image out (Pospelov et al., arXiv 2401.10748)."""
+"""The VQ-VAE of CIFAR-10 as a generator: 64 labels in, one image out (Pospelov et al., arXiv 2401.10748).
+
+Beside it goes a prior of its codes, ``vqvae-cifar10-prior``, which says how probable a code is and draws new ones.
+"""
 
 from __future__ import annotations
 
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch.nn import functional as F
 
 from mango import zoo
 from mango.errors import InputError
 from mango.generators.pixels import to_stimuli
+from mango.networks.prior import CodePrior
 from mango.networks.vqvae import VQVAE
 from mango.space import Codes, SearchSpace
 
-MIXTURE = (0.2, 0.4, 0.4)  # weights of the label's position, its left and its upper neighbour
-SMOOTHING = 5.0  # pseudo-counts of the overall label frequencies behind every conditional count
 BATCH = 64  # images through the network at once
+TOGETHER = 6  # codes through the prior at once; 6 x 64 rows are whole tiles of any matrix product that we know
 
 
 class VQVAEGenerator:
@@ -33,8 +36,11 @@ class VQVAEGenerator:
         network = zoo.load("vqvae-cifar10", folder)
         assert isinstance(network, VQVAE)
         self._network = network
-        self._nature = zoo.nature("vqvae-cifar10", folder)
-        self.log_prior_quantiles = self._nature["log_prior_quantiles"].astype(np.float64)
+        self._natural_codes = zoo.nature("vqvae-cifar10", folder)["natural_codes"]
+        prior = zoo.load("vqvae-cifar10-prior", folder)
+        assert isinstance(prior, CodePrior)
+        self._prior, self._prior_tables = prior, prior.tables()
+        self.log_prior_quantiles = zoo.nature("vqvae-cifar10-prior", folder)["log_prior_quantiles"]
         book = network.quantizer.codebook.numpy()
         self.space = SearchSpace.codebook(64, len(book), embedding=book, layout=(8, 8))
 
@@ -58,42 +64,27 @@ class VQVAEGenerator:
         Raises:
             InputError: more are asked than there are.
         """
-        codes = self._nature["natural_codes"]
+        codes = self._natural_codes
         if n > len(codes):
             raise InputError(f"the zoo holds {len(codes)} natural codes; {n} were asked for")
         return codes[rng.permutation(len(codes))[:n]].astype(np.int64)
 
+    @torch.inference_mode()
     def log_prior(self, codes: Codes) -> NDArray[np.float64]:
-        """Log probability ``(n,)`` in nats, by a proper autoregressive mixture of natural codes' statistics (ours).
+        """Log probability ``(n,)`` in nats, by the autoregressive `CodePrior` of natural images' codes.
 
-        ``p(z | left, up, position) = .2 p(z | position) + .4 p(z | left) + .4 p(z | up)``, each conditional frequency
-        smoothed towards the overall label frequencies. A missing neighbour leaves its weight to the position.
+        A code has the same in any company, to the last bit: `TOGETHER` go through the network at once, always.
         """
-        labels = self.space.validate(codes).reshape(-1, 8, 8)
-        at_position, given_left, given_up = self._statistics
-        p_position = at_position[np.arange(64).reshape(8, 8), labels]
-        p_left, p_up = p_position.copy(), p_position.copy()
-        p_left[:, :, 1:] = given_left[labels[:, :, :-1], labels[:, :, 1:]]
-        p_up[:, 1:, :] = given_up[labels[:, :-1, :], labels[:, 1:, :]]
-        mixed = MIXTURE[0] * p_position + MIXTURE[1] * p_left + MIXTURE[2] * p_up
-        total: NDArray[np.float64] = np.log(mixed).sum((1, 2))
+        maps = torch.from_numpy(self.space.validate(codes))
+        n = len(maps)
+        if n == 0:
+            return np.empty(0)
+        whole = F.pad(maps, (0, 0, 0, -n % TOGETHER))
+        nats = [self._prior(part, self._prior_tables).double().sum(1) for part in whole.split(TOGETHER)]
+        total: NDArray[np.float64] = torch.cat(nats)[:n].numpy()
         return total
 
-    @cached_property
-    def _statistics(self) -> tuple[NDArray[np.float64], ...]:
-        labels = self._nature["natural_codes"].astype(np.int64).reshape(-1, 8, 8)
-        levels = len(self.space.embedding) if self.space.embedding is not None else 0
-        overall = np.bincount(labels.ravel(), minlength=levels) + 1.0
-        overall /= overall.sum()
-        position = np.broadcast_to(np.arange(64).reshape(8, 8), labels.shape)
-        pairs = (
-            (position, labels, 64),
-            (labels[:, :, :-1], labels[:, :, 1:], levels),
-            (labels[:, :-1, :], labels[:, 1:, :], levels),
-        )
-        tables = []
-        for given, then, rows in pairs:
-            flat = (given * levels + then).ravel()
-            counts = np.bincount(flat, minlength=rows * levels).reshape(rows, levels) + SMOOTHING * overall
-            tables.append(counts / counts.sum(1, keepdims=True))
-        return tuple(tables)
+    def sample_prior(self, n: int, rng: np.random.Generator) -> Codes:
+        """Codes ``(n, 64)`` drawn from the prior: images that nobody took, as natural as the prior knows."""
+        uniform = torch.from_numpy(rng.random((n, self.space.dim, 2)))
+        return self.space.validate(self._prior.sample(uniform).numpy())

@@ -24,7 +24,7 @@ from mango.search.nature import REFERENCE, compare, load_gallery
 from mango.search.outcome import leave, versions
 from mango.search.plan import planned
 from mango.search.progress import Listener, Progress, Rate, nobody
-from mango.search.settings import ALONE, Settings, searches
+from mango.search.settings import ALONE, PROBES, Settings, searches
 from mango.search.summary import summarise
 from mango.storage import Store
 from mango.study import Study
@@ -127,8 +127,9 @@ def _made(plan: Mapping[str, Settings]) -> Any:
     first = next(iter(plan.values()))
     optimizer_class(first.optimizer)
     generator = make_generator(first.generator)
-    if first.probes and not hasattr(generator, "natural"):
-        raise InputError(f"probes are natural codes, which the generator {first.generator!r} does not have")
+    method, _ = PROBES[first.probes_from]
+    if first.probes and not hasattr(generator, method):
+        raise InputError(f"{first.probes_from} probes need a generator with {method}(n, rng); got {first.generator!r}")
     for target in {one.target: None for one in plan.values()}:
         _expect_shape(getattr(make_target(target), "stimulus_shape", None), target, generator.stimulus_shape)
     if first.data is not None:
@@ -225,7 +226,7 @@ def _new_study(folder: RunFolder, settings: Settings, generator: Any, command: s
 
 
 def _enqueue_probes(folder: RunFolder, settings: Settings, study: Study, generator: Any) -> None:
-    """Natural codes to be asked first; a run that was killed before it enqueued them does it now."""
+    """Codes to be asked first; a run that was killed before it enqueued them does it now."""
     if not settings.probes or study.counts()["asked"]:
         return
     store = Store.open(folder.storage, "study", own=False)
@@ -235,7 +236,8 @@ def _enqueue_probes(folder: RunFolder, settings: Settings, study: Study, generat
     finally:
         store.close()
     rng = np.random.default_rng((settings.seed, REFERENCE + 1))
-    study.enqueue(generator.natural(settings.probes, rng), origin="natural")
+    method, origin = PROBES[settings.probes_from]
+    study.enqueue(getattr(generator, method)(settings.probes, rng), origin=origin)
 
 
 def _note_session(folder: RunFolder, settings: Settings, study: Study, command: str) -> None:

@@ -13,6 +13,10 @@ from typing import Any
 from mango.errors import InputError, OptionError, StorageError
 
 MOST_SEARCHES = 10_000  # that one command may ask for
+PROBES = {  # where first codes come from -> the generator's method that draws them, the origin of their trials
+    "natural": ("natural", "natural"),
+    "prior": ("sample_prior", "sampled"),
+}
 ALONE = "."  # the folder of a search that is the only one
 
 
@@ -24,7 +28,8 @@ class Settings:
         generator, target: their names.
         optimizer, budget, batch, seed, repeats, chart, options, weight, ordered, leaders, confirm: see `mango.Study`.
         workers: Ray processes; 0 evaluates in this process.
-        probes: natural codes that are evaluated first; they count towards the budget.
+        probes: codes that are evaluated first; they count towards the budget.
+        probes_from: where these come from, one of `PROBES`.
         data: folder of images to compare with, see `mango.datasets`; made absolute.
         time_limit: seconds for each evaluation; needs workers.
         ray_address: of a Ray cluster; needs workers.
@@ -49,6 +54,7 @@ class Settings:
     weight: float = 0.0
     ordered: bool = True
     probes: int = 0
+    probes_from: str = "natural"
     data: str | None = None
     time_limit: float | None = None
     ray_address: str | None = None
@@ -69,6 +75,8 @@ class Settings:
             raise OptionError(
                 f"{self.probes} probes of {self.repeats} presentations each do not fit a budget of {self.budget}{kept}"
             )
+        if self.probes_from not in PROBES:
+            raise OptionError(f"probes_from must be {' or '.join(PROBES)}; got {self.probes_from!r}")
         if not 0 <= self.leaders < 1:
             raise OptionError(f"leaders must be a share of the presentations, 0 <= leaders < 1; got {self.leaders!r}")
         if self.time_limit is not None and not (math.isfinite(self.time_limit) and self.time_limit > 0):

@@ -31,7 +31,7 @@ def check_generator(generator: Generator, *, rules: Iterable[str] | None = None)
 
     Args:
         generator: with ``space``, ``stimulus_shape`` and ``decode``; optional ``encode``, ``natural``, ``log_prior``,
-            ``log_prior_quantiles``.
+            ``log_prior_quantiles``, ``sample_prior``.
         rules: names of the rules to check; all of them unless given.
 
     Raises:
@@ -129,6 +129,15 @@ def log_prior(generator: Any) -> None:
         expect_close(alone, nats, 1e-6 * float(np.abs(nats).max() + 1), "each code's log_prior to be its own")
 
 
+def sample_prior(generator: Any) -> None:
+    """Samples of the prior are n codes of the space, drawn with the generator they are handed, beside a log prior."""
+    if hasattr(generator, "sample_prior"):
+        expect(hasattr(generator, "log_prior"), "a log_prior beside sample_prior", "none")
+        one, two = same_under_any_global_seed(lambda: generator.sample_prior(ROWS, np.random.default_rng(3)))
+        _expect_codes(generator, one, ROWS)
+        expect(np.array_equal(one, two), "the same samples of the prior from equal generators", "others")
+
+
 def quantiles(generator: Any) -> None:
     """Quantiles of the log prior are ascending and not all the same, and natural codes lie among them."""
     if hasattr(generator, "log_prior_quantiles"):
@@ -153,6 +162,7 @@ GENERATOR_RULES: Mapping[str, Callable[[Any], None]] = {
     "encode": encode,
     "natural": natural,
     "log prior": log_prior,
+    "sample prior": sample_prior,
     "quantiles": quantiles,
 }
 

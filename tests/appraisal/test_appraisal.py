@@ -41,6 +41,16 @@ def test_figures_of_a_vqvae(data: Path) -> None:
     assert found == {"mse": pytest.approx(error, rel=1e-4), "perplexity": pytest.approx(np.exp(entropy), rel=1e-4)}
 
 
+def test_figures_of_a_prior(data: Path) -> None:
+    found = appraisal.appraise("vqvae-cifar10-prior", data)
+    autoencoder, network = zoo.load("vqvae-cifar10"), zoo.load("vqvae-cifar10-prior")
+    assert isinstance(autoencoder, VQVAE)
+    x = load_test(data)[0].float() / 255
+    nats = [-float(network(autoencoder.encode(image[None]).flatten(1)).sum()) for image in x]
+    assert found["nats_per_code"] == pytest.approx(np.mean(nats), rel=1e-5)
+    assert found["bits_per_label"] == pytest.approx(np.mean(nats) / 64 / np.log(2), rel=1e-5)
+
+
 def test_figures_of_a_spiking_network(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(spiking, "BATCH", 10)
     found = appraisal.appraise("snn-cifar10", data)

@@ -29,9 +29,13 @@ def rows(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     return kept
 
 
-def test_a_generator_shows_random_and_natural_codes(rows: dict[str, Any]) -> None:
+def test_a_generator_shows_random_natural_and_sampled_codes(rows: dict[str, Any]) -> None:
     portrait_png("vqvae-cifar10")
-    assert {heading: len(stimuli) for heading, stimuli in rows.items()} == {"random codes": 20, "natural codes": 20}
+    headings = ("random codes", "natural codes", "samples of the prior")
+    assert {heading: len(stimuli) for heading, stimuli in rows.items()} == dict.fromkeys(headings, 20)
+    shown = [np.array(stimuli) for stimuli in rows.values()]
+    portrait_png("vqvae-cifar10-prior")  # which makes nothing without its generator
+    assert all(np.array_equal(np.array(stimuli), its) for stimuli, its in zip(rows.values(), shown, strict=True))
     first = rows["random codes"][0].copy()
     portrait_png("vqvae-cifar10", seed=1)
     assert not np.array_equal(first, rows["random codes"][0])

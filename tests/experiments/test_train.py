@@ -20,6 +20,7 @@ from tests.optional import optional
 ROOT = Path(__file__).parents[2]
 TRAININGS = {
     "vqvae": ["--iterations", "14"],
+    "vqvae_prior": ["--iterations", "6"],
     "spiking": ["--rate-iterations", "6", "--spike-iterations", "6", "--steps", "2"],
     "spiking_t128": ["--rate-iterations", "4", "--spike-iterations", "2", "--steps", "2"],
     "spiking_resnet": ["--iterations", "6", "--width", "4"],
@@ -27,6 +28,7 @@ TRAININGS = {
 }
 MODELS = {
     "vqvae": "vqvae-cifar10",
+    "vqvae_prior": "vqvae-cifar10-prior",
     "spiking": "snn-cifar10",
     "spiking_t128": "snn-t128-cifar10",
     "spiking_resnet": "snn-resnet-cifar10",

@@ -6,11 +6,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
+from mango import zoo
 from mango.errors import CodeError, InputError, UnknownName
 from mango.generators import make_generator
 from mango.generators.identity import make_identity
-from mango.naturalness import percentile
+from mango.naturalness import naturalness, percentile
 from mango.testing import check_generator
 
 
@@ -63,40 +65,67 @@ def test_vqvae_natural_codes_decode_and_encode_near_themselves() -> None:
         generator.natural(5001, np.random.default_rng(1))  # type: ignore[attr-defined]
 
 
-def test_vqvae_prior_is_a_distribution_and_prefers_nature() -> None:
-    generator = make_generator("vqvae-cifar10")
+def test_vqvae_prior_prefers_nature() -> None:
+    generator: Any = make_generator("vqvae-cifar10")
     rng = np.random.default_rng(2)
-    natural, random = generator.natural(200, rng), generator.space.sample(200, rng)  # type: ignore[attr-defined]
-    prior = generator.log_prior  # type: ignore[attr-defined]
-    assert prior(natural).min() > prior(random).max()
+    natural, random = generator.natural(200, rng), generator.space.sample(200, rng)
+    assert generator.log_prior(natural).min() > generator.log_prior(random).max()
 
 
 def test_vqvae_prior_adds_to_one_over_the_last_label() -> None:
     """A chain rule factor is a distribution: over the last label, p(all 64) adds to p(the first 63)."""
-    generator = make_generator("vqvae-cifar10")
-    code = generator.natural(1, np.random.default_rng(2))  # type: ignore[attr-defined]
+    generator: Any = make_generator("vqvae-cifar10")
+    code = generator.natural(1, np.random.default_rng(2))
     codes = np.repeat(code, 512, axis=0)
     codes[:, -1] = np.arange(512)
-    at_position, given_left, given_up = generator._statistics  # type: ignore[attr-defined]
-    label, left, up = code[0, 63], code[0, 62], code[0, 55]
-    factor = 0.2 * at_position[63, label] + 0.4 * given_left[left, label] + 0.4 * given_up[up, label]
-    log_prior = generator.log_prior  # type: ignore[attr-defined]
-    first_63 = log_prior(code)[0] - np.log(factor)
-    assert np.logaddexp.reduce(log_prior(codes)) == pytest.approx(first_63, abs=1e-9)
+    network: Any = zoo.load("vqvae-cifar10-prior")
+    first_63 = float(network(torch.from_numpy(code))[0, :-1].double().sum())
+    assert np.logaddexp.reduce(generator.log_prior(codes)) == pytest.approx(first_63, abs=1e-4)
+
+
+def test_a_code_has_the_same_log_prior_in_any_company() -> None:
+    """To the last bit, since a replay compares it."""
+    generator: Any = make_generator("vqvae-cifar10")
+    rng = np.random.default_rng(4)
+    codes = np.concatenate([generator.natural(40, rng), generator.space.sample(11, rng)])
+    together = generator.log_prior(codes)
+    alone = np.concatenate([generator.log_prior(code[None]) for code in codes])
+    assert np.array_equal(alone, together)
+    order = rng.permutation(len(codes))
+    assert np.array_equal(generator.log_prior(codes[order]), together[order])
+    assert np.array_equal(np.concatenate([generator.log_prior(part) for part in np.split(codes, [3, 20])]), together)
+    assert generator.log_prior(codes[:0]).shape == (0,)
+
+
+def place(generator: Any, codes: Any) -> Any:
+    """Percentiles of codes among test codes."""
+    return percentile(generator.log_prior(codes), generator.log_prior_quantiles)
 
 
 def test_vqvae_codes_have_their_place_among_test_codes() -> None:
     generator: Any = make_generator("vqvae-cifar10")
     rng = np.random.default_rng(3)
+    natural = place(generator, generator.natural(1000, rng))
+    assert np.quantile(natural, [0.1, 0.25, 0.5, 0.75, 0.9]) == pytest.approx([10, 25, 50, 75, 90], abs=8)
+    assert place(generator, generator.space.sample(50, rng)).max() < 0.1
+    shuffled = rng.permuted(generator.natural(200, rng), axis=1)  # each label where it is not wont to be
+    assert np.median(place(generator, shuffled)) < 2
 
-    def place(codes: Any) -> Any:
-        return percentile(generator.log_prior(codes), generator.log_prior_quantiles)
 
-    assert 40 < np.median(place(generator.natural(1000, rng))) < 90  # above 50: its statistics are of these very codes
-    assert place(generator.space.sample(20, rng)).max() < 5
-    assert (place(np.repeat(np.arange(512)[:, None], 64, 1)) > 95).mean() > 0.3, (
-        "plain colours are likelier than nature"
-    )
+def test_plain_colours_are_not_natural() -> None:
+    generator: Any = make_generator("vqvae-cifar10")
+    places = place(generator, np.repeat(np.arange(512)[:, None], 64, 1))
+    assert places.min() > 5
+    assert (naturalness(places) < 10).mean() > 0.85, "likelier than nature"
+
+
+def test_vqvae_samples_of_the_prior_are_codes_like_natural_ones() -> None:
+    generator: Any = make_generator("vqvae-cifar10")
+    drawn = generator.sample_prior(60, np.random.default_rng(5))
+    assert np.array_equal(drawn, generator.sample_prior(60, np.random.default_rng(5)))
+    assert not np.array_equal(drawn, generator.sample_prior(60, np.random.default_rng(6)))
+    assert 25 < np.median(place(generator, drawn)) < 75
+    assert len(np.unique(drawn)) > 256
 
 
 def test_pixels_refuse_values_outside_the_range() -> None:

@@ -289,7 +289,8 @@ def test_several_searches_go_on_where_they_stopped(tmp_path):
         ({"options": {"speed": 3}}, OptionError, "no option speed"),
         ({"chart": "frequencys:3"}, UnknownName, "did you mean frequencies"),
         ({"generator": "identity:box:5", "weight": 1.0}, OptionError, "log_prior"),
-        ({"generator": "identity:box:5", "probes": 3}, InputError, "natural codes"),
+        ({"generator": "identity:box:5", "probes": 3}, InputError, r"natural probes need .* natural\(n, rng\)"),
+        ({"generator": "identity:box:5", "probes": 3, "probes_from": "prior"}, InputError, "sample_prior"),
         ({"data": "nowhere"}, MangoError, "does not exist"),
         ({"target": "tests.fakes:unit/1-2", "options": {"speed": 3}}, OptionError, "no option speed"),
     ],
@@ -342,6 +343,13 @@ def test_a_study_made_elsewhere_is_left_alone(tmp_path):
         assert connection.execute("select count(*) from events").fetchone() == (0,)
     with pytest.raises(StorageError, match="no study"):
         resume(tmp_path / "none")
+
+
+def test_the_first_codes_may_be_samples_of_the_prior(tmp_path):
+    search(small(probes=7, probes_from="prior"), tmp_path)
+    rows = parquet.read_table(tmp_path / "trials.parquet").to_pylist()
+    assert [row["origin"] for row in rows] == ["sampled"] * 7 + ["prior"] * 53
+    assert max(max(row["code"]) for row in rows[:7]) <= 3  # the fake prior knows the darker half alone
 
 
 @pytest.mark.usefixtures("ray_here")

@@ -64,6 +64,7 @@ def test_folders_have_plain_names(target, folder):
         ({"seed": 1.5}, "seed must be"),
         ({"budget": 10, "probes": 6, "repeats": 2}, "do not fit a budget of 10"),
         ({"budget": 10, "probes": 6, "confirm": 5}, "do not fit a budget of 10, of which 5 are kept to confirm"),
+        ({"probes": 1, "probes_from": "nature"}, "probes_from must be natural or prior; got 'nature'"),
         ({"confirm": -1}, "confirm must be a whole number >= 0"),
         ({"leaders": 1.0}, "leaders must be a share"),
         ({"time_limit": 1.0, "workers": 0}, "a time limit needs workers"),

@@ -37,6 +37,9 @@ class Checkers:
 
     log_prior_quantiles: Any = np.linspace(-3, 0, 31)
 
+    def sample_prior(self, n: int, rng: np.random.Generator) -> Any:
+        return np.repeat(self.space.sample(n, rng)[:, :1], 4, axis=1)
+
 
 class NoSpace(Checkers):
     def __init__(self) -> None:
@@ -137,6 +140,21 @@ class RelativePrior(Checkers):
         return own - own.max()
 
 
+class OwnSamples(Checkers):
+    def sample_prior(self, n: int, rng: np.random.Generator) -> Any:  # noqa: ARG002
+        return super().sample_prior(n, np.random.default_rng())
+
+
+class ImagesOfThePrior(Checkers):
+    def sample_prior(self, n: int, rng: np.random.Generator) -> Any:
+        return self.decode(super().sample_prior(n, rng))
+
+
+class SamplesOfNothing:
+    def sample_prior(self, n: int, rng: np.random.Generator) -> Any:
+        return SearchSpace.grid(4, 256).sample(n, rng)
+
+
 class LikeliestFirst(Checkers):
     log_prior_quantiles = np.linspace(0, -3, 31)
 
@@ -163,6 +181,7 @@ BROKEN: dict[str, tuple[type[Any], ...]] = {
     "encode": (EncodesFloats,),
     "natural": (OwnNature, TooLittleNature),
     "log prior": (Impossible, RelativePrior),
+    "sample prior": (OwnSamples, ImagesOfThePrior, SamplesOfNothing),
     "quantiles": (LikeliestFirst, NoWidth, OtherUnits, QuantilesOfNothing),
 }
 
