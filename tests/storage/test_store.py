@@ -193,7 +193,7 @@ def test_other_database_errors_are_explained(url: str, monkeypatch: pytest.Monke
         raise OperationalError("INSERT", {}, sqlite3.OperationalError("disk I/O error"))
 
     with monkeypatch.context() as patched:
-        patched.setattr(sa.Connection, "exec_driver_sql", fail)
+        patched.setattr("mango.storage.store._execute", fail)
         with pytest.raises(StorageError, match=r"disk I/O error; nothing of this step was stored"):
             store.append(_event(0))
     store.append(_event(0))
