@@ -35,6 +35,18 @@ def test_a_new_batch_has_its_own_maps() -> None:
     assert losses.of(IMAGES.flip(0), IMAGES.flip(0)) == 0
 
 
+def test_the_discriminator_and_the_generator_are_given_the_same_images() -> None:
+    model = small()
+    losses = dgn.Losses(model)
+    with torch.no_grad():
+        against = losses.draw(model.generator, IMAGES, torch.Generator())
+    drawn = losses.draw(model.generator, IMAGES, torch.Generator())
+    assert torch.equal(against, drawn)
+    assert drawn.requires_grad
+    assert not against.requires_grad
+    assert not torch.equal(losses.draw(model.generator, IMAGES.flip(0), torch.Generator()), drawn)
+
+
 def test_the_generator_learns_and_the_classifier_stays() -> None:
     model = small()
     losses = dgn.Losses(model)
