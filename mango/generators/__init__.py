@@ -16,6 +16,7 @@ from mango.space import Codes, SearchSpace
 
 TABLE: dict[str, tuple[str, str]] = {
     "vqvae-cifar10": ("vqvae:VQVAEGenerator", "8 x 8 code-book labels decoded by a VQ-VAE of CIFAR-10"),
+    "dgn-cifar10": ("dgn:DGNGenerator", "384 features of a layer of vgg-cifar10, inverted by a deep generator network"),
     "pixels": ("pixels:Pixels", "the 3 x 32 x 32 pixels themselves"),
     "series": ("series:make_series", "series, N points: series:identity:N, series:smoothed:N, series:bandlimited:N:K"),
     "identity": ("identity:make_identity", "the code itself: identity:box:DIM, identity:grid:DIM:LEVELS"),

@@ -28,6 +28,7 @@ FOLDER = Path(__file__).parent
 TABLE: dict[str, str] = {
     "vqvae-cifar10": "vqvae:VQVAE",
     "vqvae-cifar10-prior": "prior:CodePrior",
+    "dgn-cifar10": "dgn:DGN",
     "snn-cifar10": "spiking:SpikingConvNet",
     "snn-t128-cifar10": "spiking_maxpool:SpikingMaxPoolNet",
     "snn-resnet-cifar10": "spiking_resnet:SpikingResNet18",

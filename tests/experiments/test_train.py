@@ -21,6 +21,7 @@ ROOT = Path(__file__).parents[2]
 TRAININGS = {
     "vqvae": ["--iterations", "14"],
     "vqvae_prior": ["--iterations", "6"],
+    "dgn": ["--image-iterations", "2", "--iterations", "5"],
     "spiking": ["--rate-iterations", "6", "--spike-iterations", "6", "--steps", "2"],
     "spiking_t128": ["--rate-iterations", "4", "--spike-iterations", "2", "--steps", "2"],
     "spiking_resnet": ["--iterations", "6", "--width", "4"],
@@ -29,6 +30,7 @@ TRAININGS = {
 MODELS = {
     "vqvae": "vqvae-cifar10",
     "vqvae_prior": "vqvae-cifar10-prior",
+    "dgn": "dgn-cifar10",
     "spiking": "snn-cifar10",
     "spiking_t128": "snn-t128-cifar10",
     "spiking_resnet": "snn-resnet-cifar10",
@@ -79,7 +81,7 @@ def test_killed_and_resumed_equals_never_killed(name: str, data: Path, tmp_path:
     python, _, _, *words = command(name, data, killed)
     died = subprocess.run([python, "-c", DYING.format(name=name), *words], cwd=ROOT, stdout=subprocess.DEVNULL)
     assert died.returncode == -signal.SIGKILL
-    left = {file.name for file in killed.iterdir() if not file.name.startswith("after-")}
+    left = {file.name for file in killed.rglob("*.*") if not file.name.startswith("after-")}
     assert left == {"checkpoint.safetensors", "checkpoint.part"}
     model = MODELS[name]
     subprocess.run(command(name, data, killed), cwd=ROOT, check=True, capture_output=True)
