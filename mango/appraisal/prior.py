@@ -41,4 +41,4 @@ def encoded(images: Tensor) -> Tensor:
 def log_probabilities(network: CodePrior, maps: Tensor) -> Tensor:
     """Of whole maps ``(n, 64)``, in nats, ``(n,)`` as float64."""
     tables = network.tables()
-    return torch.cat([network(part, tables).double().sum(1) for part in maps.split(BATCH)])
+    return torch.cat([network(part, tables).double().sum(1) for part in torch.split(maps, BATCH)])

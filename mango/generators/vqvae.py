@@ -80,7 +80,7 @@ class VQVAEGenerator:
         if n == 0:
             return np.empty(0)
         whole = F.pad(maps, (0, 0, 0, -n % TOGETHER))
-        nats = [self._prior(part, self._prior_tables).double().sum(1) for part in whole.split(TOGETHER)]
+        nats = [self._prior(part, self._prior_tables).double().sum(1) for part in torch.split(whole, TOGETHER)]
         total: NDArray[np.float64] = torch.cat(nats)[:n].numpy()
         return total
 

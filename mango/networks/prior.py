@@ -159,7 +159,8 @@ class CodePrior(nn.Module):
         direct = F.embedding_bag(rows.flatten(0, 1), self.label_table, mode="sum").view(*group.shape, -1)
         weights = F.embedding(group, self.label_weights).view(*group.shape, self.size, -1)
         learned = (weights * self.to_inner(features)[:, :, None]).sum(-1)
-        return learned + F.embedding(group, self.label_bias) + direct
+        logits: Tensor = learned + F.embedding(group, self.label_bias) + direct
+        return logits
 
 
 class GatedBlock(nn.Module):
