@@ -107,12 +107,11 @@ def test_memory_against_trials_is_a_slope() -> None:
 
 
 def test_what_is_over_the_optimizer_is_told_request_by_request() -> None:
-    times = Times(raw=[0.010, 0.030], json=[0.020, 0.040], tell=[0.005] * 4)
-    own = {"ask": [0.001, 0.002, 0.003, 0.004], "tell": [0.001] * 4}
+    since = [0.011, 0.021, 0.031, 0.041]  # the client took a millisecond before each ask
+    times = Times(raw=[0.010, 0.030], json=[0.020, 0.040], since=since, tell=[0.005] * 4)
+    own = [0.001, 0.002, 0.003, 0.004]
     over = blocks._over(times, own)
-    assert {name: each["p50"] for name, each in over.items()} == pytest.approx(
-        {"raw_over": 18.0, "json_over": 27.0, "tell_over": 4.0}
-    )
+    assert {name: each["p50"] for name, each in over.items()} == pytest.approx({"raw_over": 19.0, "json_over": 28.0})
     said = blocks._said(times, own, 0.06)
     assert (said["cpu_per_round"], said["raw"]["p50"]) == pytest.approx((15.0, 20.0))
     assert "| random, 5 past trials | 12.0 / 20.0 / 29.8 |" in report.rows([{"optimizer": "random", "past": 5, **said}])
