@@ -7,10 +7,16 @@ another, not with published ones.
 
 from __future__ import annotations
 
+from functools import cache
+from pathlib import Path
+
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from mango import zoo
+from mango.appraisal.images import batches, load_test
 from mango.errors import InputError
 from mango.targets.cifar10 import evaluated
 
@@ -18,6 +24,21 @@ MODEL, LAYER = "resnet18-cifar10", "layer4"
 CHUNK = 1_000  # images whose maps of features are held at once
 
 Floats = NDArray[np.float64]
+
+
+def to_test(images: NDArray[np.float32], data: Path) -> float:
+    """Distance of images ``(n, 3, 32, 32)`` in [0, 1] to the test images.
+
+    Args:
+        images: two or more.
+        data: folder that holds CIFAR-10.
+    """
+    return distance(features(images), _of_test(data))
+
+
+def as_floats(images: Tensor) -> NDArray[np.float32]:
+    """Images, uint8 ``(n, 3, h, w)``, in [0, 1]."""
+    return np.concatenate([part.numpy() for part in batches(images, CHUNK, torch.device("cpu"))])
 
 
 def features(images: NDArray[np.float32]) -> Floats:
@@ -47,3 +68,8 @@ def distance(ours: Floats, theirs: Floats) -> float:
     root = (vectors * np.sqrt(np.maximum(values, 0))) @ vectors.T  # rounding leaves eigenvalues of -1e-17
     overlap = np.sqrt(np.maximum(np.linalg.eigvalsh(root @ other @ root), 0)).sum()
     return float(shift @ shift + np.trace(spread) + np.trace(other) - 2 * overlap)
+
+
+@cache
+def _of_test(data: Path) -> Floats:
+    return features(as_floats(load_test(data)[0]))

@@ -27,15 +27,14 @@ def figures(network: nn.Module, data: Path) -> dict[str, float]:
         data: folder that holds CIFAR-10.
     """
     assert isinstance(network, SNGAN)
-    test, _ = load_test(data)
+    count = len(load_test(data)[0])
     train, _ = load_cifar10(data, "train")
-    natural = frechet.features(whole(test))
-    some = np.linspace(0, len(train) - 1, min(len(test), len(train))).astype(int)
-    z = np.random.default_rng(0).standard_normal((len(test), network.latent), np.float32)
+    some = np.linspace(0, len(train) - 1, min(count, len(train))).astype(int)
+    z = np.random.default_rng(0).standard_normal((count, network.latent), np.float32)
     drawn = np.concatenate([to_stimuli(network(part).numpy()) for part in torch.split(torch.from_numpy(z), BATCH)])
     return {
-        "frechet": frechet.distance(frechet.features(drawn), natural),
-        "frechet_floor": frechet.distance(frechet.features(whole(torch.from_numpy(train[some]))), natural),
+        "frechet": frechet.to_test(drawn, data),
+        "frechet_floor": frechet.to_test(frechet.as_floats(torch.from_numpy(train[some])), data),
     }
 
 
@@ -44,8 +43,3 @@ def scores(network: SNGAN, images: Tensor) -> NDArray[np.float64]:
     """What the discriminator says, ``(n,)``, of images, uint8 ``(n, 3, 32, 32)``."""
     parts = [network.score(x).double() for x in batches(images, BATCH, torch.device("cpu"))]
     return torch.cat(parts).numpy()
-
-
-def whole(images: Tensor) -> NDArray[np.float32]:
-    """Images, uint8, as floats in [0, 1]."""
-    return np.concatenate([part.numpy() for part in batches(images, BATCH, torch.device("cpu"))])

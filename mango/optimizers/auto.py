@@ -1,12 +1,13 @@
 """What served best where we measured it, for each kind of space; see experiments/first_search for the figures.
 
 On continuous axes quasi-Newton ascent where the target turns out to be smooth, then in turn with CMA-ES, which is
-diagonal where axes are many and has all of a rough target's budget; on grids and labels mutation of the best found. On
-a code book, uniform codes are looked at first, and few natural ones, but as soon as answers tell which kind leads that
-one alone. Then CMA-ES in a chart and mutation of the best found, which finishes what smooth coordinates cannot express,
-take turns. The chart is that of low spatial frequencies; where codes lie on no map, of principal components of natural
-codes. (Both charts in turns found no more.) Every answer reaches all of them. Under noise the incumbent is the code of
-which most is expected, see `leaders`.
+diagonal where axes are many and has all of a rough target's budget; where many axes have a unit-normal prior, as those
+of an adversarial network have, and the budget is known, CMA-ES stays on the sphere on which such codes lie. On grids
+and labels mutation of the best found. On a code book, uniform codes are looked at first, and few natural ones, but as
+soon as answers tell which kind leads that one alone. Then CMA-ES in a chart and mutation of the best found, which
+finishes what smooth coordinates cannot express, take turns. The chart is that of low spatial frequencies; where codes
+lie on no map, of principal components of natural codes. (Both charts in turns found no more.) Every answer reaches all
+of them. Under noise the incumbent is the code of which most is expected, see `leaders`.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from mango.charts import Chart
 from mango.optimizers import uniform
 from mango.optimizers.base import Ids, Learned, Optimizer, State, part_of
 from mango.optimizers.cma import CMA
+from mango.optimizers.cma_sphere import SphereCMA
 from mango.optimizers.evolution import Evolution
 from mango.optimizers.leaders import Leaders
 from mango.optimizers.natural import Natural
@@ -50,7 +52,11 @@ class Auto(Optimizer):
         if self._charted is not None:
             name, coordinates = self._charted
             diagonal = coordinates is None and space.dim >= MANY
-            self._arms[name] = CMA(space, seed=seed, chart=coordinates, diagonal=diagonal, **common)
+            self._arms[name] = (
+                SphereCMA(space, seed=seed, **common)
+                if name == "sphere"
+                else CMA(space, seed=seed, chart=coordinates, diagonal=diagonal, **common)
+            )
         if space.is_box and (self.budget is None or self.budget >= SLOPES * space.dim):
             self._arms["slopes"] = QuasiNewton(space, seed=seed + len(self._arms), chart=chart, **common)
         elif not space.is_box:
@@ -65,7 +71,7 @@ class Auto(Optimizer):
         """The chart that CMA-ES searches, after the arm's name; None in it is the space itself. None: no such arm."""
         space = self.space
         if chart is not None or space.is_box:
-            return "cma", chart
+            return ("sphere" if chart is None and self._on_a_sphere() else "cma"), chart
         size = min(COORDINATES, space.dim)
         if space.embedding is None:
             return None
@@ -74,6 +80,12 @@ class Auto(Optimizer):
         if self.natural is not None and len(self.natural) > size:
             return "principal", f"principal:{size}"
         return None
+
+    def _on_a_sphere(self) -> bool:
+        """Whether codes lie near a sphere that the bounds leave whole enough, and the angle's fall can be planned."""
+        space = self.space
+        held = bool((space.lower <= -1).all() and (space.upper >= 1).all())
+        return self.budget is not None and space.prior == "normal" and space.dim >= MANY and held
 
     def _probes(self, chart: Chart | str | None) -> dict[str, type[Optimizer]]:
         """What is looked at first, where there is enough of it and it is not the user's chart that is searched."""
@@ -108,9 +120,9 @@ class Auto(Optimizer):
 
     def _turns_in_a_box(self, ids: Ids) -> list[str]:
         """Slopes while their first run lasts, every other turn later, and only where they know what to ask."""
-        slopes = self._arms.get("slopes")
+        slopes, population = self._arms.get("slopes"), next(iter(self._arms))
         if not isinstance(slopes, QuasiNewton):
-            return ["cma"] * len(ids)
+            return [population] * len(ids)
         wanted = slopes.wanted
         turns = []
         for number in ids.tolist():
@@ -118,7 +130,7 @@ class Auto(Optimizer):
                 turns.append("slopes")
                 wanted -= 1
             else:
-                turns.append("cma")
+                turns.append(population)
         return turns
 
     def _propose(self, ids: Ids) -> tuple[Codes, list[str]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mango.optimizers.auto import SLOPES, Auto
+from mango.optimizers.auto import MANY, SLOPES, Auto
 from mango.optimizers.quasi_newton import TRIES
 from mango.space import SearchSpace
 from tests.optimizers.runs import search
@@ -44,3 +44,13 @@ def test_a_quantised_target_is_left_to_cma() -> None:
 def test_a_small_budget_buys_no_slopes() -> None:
     optimizer = Auto(BOX, seed=0, budget=SLOPES * BOX.dim - 1)
     assert optimizer.ask(5).origins == ["cma"] * 5
+
+
+def test_many_axes_with_a_normal_prior_are_searched_on_their_sphere() -> None:
+    latent = SearchSpace.box(MANY, -4.0, 4.0, prior="normal")
+    _, codes, origins = Auto(latent, seed=0, budget=500).ask(6)
+    assert origins == ["sphere"] * 6
+    assert np.allclose(np.linalg.norm(codes, axis=1), MANY**0.5)
+    narrow, flat = SearchSpace.box(MANY, -0.5, 0.5, prior="normal"), SearchSpace.box(MANY, -4.0, 4.0)
+    for space, budget in ((latent, None), (narrow, 500), (flat, 500), (SearchSpace.box(9, prior="normal"), 80)):
+        assert Auto(space, seed=0, budget=budget).ask(6).origins[-1] == "cma"

@@ -176,7 +176,7 @@ def _latent(published: str, restarts: str) -> list[Method]:
         Method("latent/auto", "mango", _ours("auto"), plans=True),
         Method("latent/cma", "mango", _ours("cma"), arm=True),
         Method("latent/cma-diagonal", "mango", _ours("cma-diagonal"), arm=True),
-        Method("latent/cma-sphere", "mango", _ours("cma-sphere"), "Wang and Ponce's settings", arm=True),
+        Method("latent/cma-sphere", "mango", _ours("cma-sphere"), "Wang and Ponce's settings", plans=True, arm=True),
         Method("latent/tt", "mango", _ours("tt"), arm=True),
         Method("latent/evolution", "mango", _ours("evolution")),
         Method("latent/genetic", "mango", _ours("genetic"), "Wang and Ponce's settings"),
