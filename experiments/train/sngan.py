@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from experiments.train import adversarial, loop
 from mango import appraisal, zoo
+from mango.appraisal.frechet import NOTE
 from mango.appraisal.images import load_test
 from mango.appraisal.sngan import scores
 from mango.datasets import load_cifar10
@@ -64,8 +65,7 @@ def main(argv: list[str] | None = None) -> None:
         "SN-GAN, z of 128, residual (Miyato et al. 2018)",
         options,
         worth,
-        f"Trained on {device.type} for {passes:.1f} passes over the training images. Distances are in the feature "
-        "space of resnet18-cifar10, from as many images as there are test images.",
+        f"Trained on {device.type} for {passes:.1f} passes over the training images. {NOTE}",
         module="sngan",
         network={part: list(channels) for part, channels in built.items()},
     )

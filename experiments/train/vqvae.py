@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from experiments.train import loop
 from mango import appraisal, zoo
+from mango.appraisal.frechet import NOTE
 from mango.appraisal.images import batches
 from mango.datasets import load_cifar10
 from mango.networks.vqvae import VQVAE
@@ -44,7 +45,7 @@ def main(argv: list[str] | None = None) -> None:
         "8 x 8 labels of 512, embedding 64 (Pospelov et al. 2024)",
         options,
         worth,
-        "bfloat16 training.",
+        f"bfloat16 training. {NOTE}",
         module="vqvae",
     )
     zoo.publish(card, model, {"natural_codes": codes(model, images[:NATURAL])}, options.out)

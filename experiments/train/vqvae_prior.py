@@ -13,6 +13,7 @@ from torch import Tensor
 
 from experiments.train import loop
 from mango import appraisal, zoo
+from mango.appraisal.frechet import NOTE
 from mango.appraisal.images import load_test
 from mango.appraisal.prior import encoded, log_probabilities
 from mango.datasets import load_cifar10
@@ -53,7 +54,7 @@ def main(argv: list[str] | None = None) -> None:
         options,
         worth,
         "Codes of the training images and their mirror images. A mixture of the frequencies of neighbours, which the "
-        "generator had before, gave 348.8 nats a code.",
+        f"generator had before, gave 348.8 nats a code. {NOTE}",
         module="vqvae_prior",
     )
     prior = log_probabilities(network, encoded(load_test(options.data)[0])).numpy()

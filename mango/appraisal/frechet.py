@@ -21,6 +21,7 @@ from mango.errors import InputError
 from mango.targets.cifar10 import evaluated
 
 MODEL, LAYER = "resnet18-cifar10", "layer4"
+NOTE = f"Distances are in the feature space of {MODEL}, from as many images as there are test images."  # on a card
 CHUNK = 1_000  # images whose maps of features are held at once
 
 Floats = NDArray[np.float64]
