@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 TABLE: dict[str, str] = {
     "vqvae-cifar10": "vqvae:figures",
     "vqvae-cifar10-prior": "prior:figures",
+    "sngan-cifar10": "sngan:figures",
     "dgn-cifar10": "dgn:figures",
     "snn-cifar10": "spiking:figures",
     "snn-t128-cifar10": "spiking:figures",

@@ -16,23 +16,28 @@ from mango.space import Codes, SearchSpace
 
 TABLE: dict[str, tuple[str, str]] = {
     "vqvae-cifar10": ("vqvae:VQVAEGenerator", "8 x 8 code-book labels decoded by a VQ-VAE of CIFAR-10"),
+    "sngan-cifar10": (
+        "sngan:make_sngan",
+        "128 unit-normal axes, drawn by an SN-GAN of CIFAR-10; sngan-cifar10:BOUND truncates them",
+    ),
     "dgn-cifar10": ("dgn:DGNGenerator", "384 features of a layer of vgg-cifar10, inverted by a deep generator network"),
     "pixels": ("pixels:Pixels", "the 3 x 32 x 32 pixels themselves"),
     "series": ("series:make_series", "series, N points: series:identity:N, series:smoothed:N, series:bandlimited:N:K"),
     "identity": ("identity:make_identity", "the code itself: identity:box:DIM, identity:grid:DIM:LEVELS"),
 }
 
-DETAILED = ("series", "identity")  # whose names say more after a colon
+DETAILED = ("sngan-cifar10", "series", "identity")  # whose names say more after a colon
 
 
 class Generator(Protocol):
     """Decodes codes of its space to stimuli.
 
     Optional methods: ``encode(stimuli) -> codes``, ``natural(n, rng) -> codes`` of natural stimuli (and
-    ``natural_count``, how many it has at most), ``log_prior(codes) -> (n,)`` in nats, ``sample_prior(n, rng) -> codes``
-    drawn from that distribution. Optional beside a log prior: ``log_prior_quantiles``, ``(q,)`` ascending, of the log
-    prior among test codes at equally spaced shares from 0 to 1, by which `mango.naturalness` tells percentile and
-    naturalness; without them the log priors of natural codes serve.
+    ``natural_count``, how many it has at most), ``log_prior(codes) -> (n,)`` in nats (where there is no likelihood,
+    another score that grows with how natural the codes' stimuli are), ``sample_prior(n, rng) -> codes`` drawn from that
+    distribution. Optional beside a log prior: ``log_prior_quantiles``, ``(q,)`` ascending, of the log prior among test
+    codes at equally spaced shares from 0 to 1, by which `mango.naturalness` tells percentile and naturalness; without
+    them the log priors of natural codes serve.
     """
 
     @property

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 FOLDER = Path(__file__).parent
 TABLE: dict[str, str] = {
     "vqvae-cifar10": "vqvae:VQVAE",
+    "sngan-cifar10": "sngan:SNGAN",
     "vqvae-cifar10-prior": "prior:CodePrior",
     "dgn-cifar10": "dgn:DGN",
     "snn-cifar10": "spiking:SpikingConvNet",
