@@ -64,6 +64,7 @@ train: $(TRAIN)/.ready  ## train the networks of the zoo anew, from CIFAR-10: ma
 	$(TRAIN)/bin/python -m experiments.train.series --name trace --out runs/train/series-trace
 	$(TRAIN)/bin/python -m experiments.train.series --name gunpoint --out runs/train/series-gunpoint
 	$(TRAIN)/bin/python -m experiments.train.vqvae --data $(DATA) --out runs/train/vqvae
+	$(TRAIN)/bin/python -m experiments.train.sngan --data $(DATA) --out runs/train/sngan
 	$(TRAIN)/bin/python -m experiments.train.dgn --data $(DATA) --out runs/train/dgn
 	$(TRAIN)/bin/python -m experiments.train.vqvae_prior --data $(DATA) --out runs/train/vqvae-prior
 	$(TRAIN)/bin/python -m experiments.train.spiking --data $(DATA) --out runs/train/snn

@@ -15,7 +15,7 @@ from mango.generators.pixels import to_stimuli
 from mango.networks.sngan import SNGAN
 from mango.space import Codes, SearchSpace
 
-BATCH = 64  # images through the network at once
+TOGETHER = 8  # codes through a network at once, always: sums are then the same in any company, to the last bit
 BOUND = 4.0  # standard deviations
 
 
@@ -49,8 +49,10 @@ class SNGANGenerator:
     def decode(self, codes: Codes) -> NDArray[np.float32]:
         """Images, rounded to 1/255, so that a PNG is the stimulus."""
         z = torch.from_numpy(self.space.validate(codes).astype(np.float32))
-        images = [self._network(part).numpy() for part in torch.split(z, BATCH)]
-        return to_stimuli(np.concatenate(images)) if images else np.empty((0, 3, 32, 32), np.float32)
+        if not len(z):
+            return np.empty((0, 3, 32, 32), np.float32)
+        images = [self._network(part).numpy() for part in _filled(z).split(TOGETHER)]
+        return to_stimuli(np.concatenate(images)[: len(z)])
 
     @torch.inference_mode()
     def log_prior(self, codes: Codes) -> NDArray[np.float64]:
@@ -60,8 +62,14 @@ class SNGANGenerator:
         among the scores of test images. How likely a code is says the unit normal, from which `space` samples.
         """
         images = torch.from_numpy(self.decode(codes))
-        scores = [self._network.score(part).double().numpy() for part in torch.split(images, BATCH)]
-        return np.concatenate(scores) if scores else np.empty(0)
+        scores = [self._network.score(part).double() for part in _filled(images).split(TOGETHER)]
+        found: NDArray[np.float64] = torch.cat(scores)[: len(images)].numpy()
+        return found
+
+
+def _filled(rows: torch.Tensor) -> torch.Tensor:
+    """Rows ``(n, ...)`` with zeros after them, so that they go through a network `TOGETHER` at once."""
+    return torch.cat([rows, rows.new_zeros(-len(rows) % TOGETHER, *rows.shape[1:])])
 
 
 def make_sngan(detail: str) -> SNGANGenerator:

@@ -21,6 +21,7 @@ ROOT = Path(__file__).parents[2]
 TRAININGS = {
     "vqvae": ["--iterations", "14"],
     "vqvae_prior": ["--iterations", "6"],
+    "sngan": ["--iterations", "5", "--width", "8"],
     "dgn": ["--image-iterations", "2", "--iterations", "5"],
     "spiking": ["--rate-iterations", "6", "--spike-iterations", "6", "--steps", "2"],
     "spiking_t128": ["--rate-iterations", "4", "--spike-iterations", "2", "--steps", "2"],
@@ -30,6 +31,7 @@ TRAININGS = {
 MODELS = {
     "vqvae": "vqvae-cifar10",
     "vqvae_prior": "vqvae-cifar10-prior",
+    "sngan": "sngan-cifar10",
     "dgn": "dgn-cifar10",
     "spiking": "snn-cifar10",
     "spiking_t128": "snn-t128-cifar10",

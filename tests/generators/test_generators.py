@@ -16,7 +16,18 @@ from mango.naturalness import naturalness, percentile
 from mango.testing import check_generator
 
 
-@pytest.mark.parametrize("name", ["vqvae-cifar10", "dgn-cifar10", "pixels", "identity:box:4", "identity:grid:6:3"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "vqvae-cifar10",
+        "sngan-cifar10",
+        "sngan-cifar10:2",
+        "dgn-cifar10",
+        "pixels",
+        "identity:box:4",
+        "identity:grid:6:3",
+    ],
+)
 def test_conformance(name: str) -> None:
     check_generator(make_generator(name))
 
