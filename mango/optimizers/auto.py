@@ -2,12 +2,12 @@
 
 On continuous axes quasi-Newton ascent where the target turns out to be smooth, then in turn with CMA-ES, which is
 diagonal where axes are many and has all of a rough target's budget; where many axes have a unit-normal prior, as those
-of an adversarial network have, and the budget is known, CMA-ES stays on the sphere on which such codes lie. On grids
-and labels mutation of the best found. On a code book, uniform codes are looked at first, and few natural ones, but as
-soon as answers tell which kind leads that one alone. Then CMA-ES in a chart and mutation of the best found, which
-finishes what smooth coordinates cannot express, take turns. The chart is that of low spatial frequencies; where codes
-lie on no map, of principal components of natural codes. (Both charts in turns found no more.) Every answer reaches all
-of them. Under noise the incumbent is the code of which most is expected, see `leaders`.
+of an adversarial network have, and the budget allows five evaluations for each, CMA-ES stays on the sphere on which
+such codes lie. On grids and labels mutation of the best found. On a code book, uniform codes are looked at first, and
+few natural ones, but as soon as answers tell which kind leads that one alone. Then CMA-ES in a chart and mutation of
+the best found, which finishes what smooth coordinates cannot express, take turns. The chart is that of low spatial
+frequencies; where codes lie on no map, of principal components of natural codes. (Both charts in turns found no more.)
+Every answer reaches all of them. Under noise the incumbent is the code of which most is expected, see `leaders`.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from mango.space import Codes, SearchSpace
 
 COORDINATES = 64  # of each chart
 MANY = 100  # continuous axes from which on CMA-ES is the diagonal one
+TURNS = 5  # evaluations for each axis from which on the fall of a sphere's angle pays
 SLOPES = 10  # evaluations for each axis from which on differences are worth their price
 PROBES = 32  # first codes of one kind, uniform or natural
 RARE = 5  # of codes of both kinds every so many is a natural one, on top
@@ -83,9 +84,10 @@ class Auto(Optimizer):
 
     def _on_a_sphere(self) -> bool:
         """Whether codes lie near a sphere that the bounds leave whole enough, and the angle's fall can be planned."""
-        space = self.space
+        space, budget = self.space, self.budget
         held = bool((space.lower <= -1).all() and (space.upper >= 1).all())
-        return self.budget is not None and space.prior == "normal" and space.dim >= MANY and held
+        planned = budget is not None and budget >= TURNS * space.dim
+        return planned and space.prior == "normal" and space.dim >= MANY and held
 
     def _probes(self, chart: Chart | str | None) -> dict[str, type[Optimizer]]:
         """What is looked at first, where there is enough of it and it is not the user's chart that is searched."""

@@ -52,5 +52,11 @@ def test_many_axes_with_a_normal_prior_are_searched_on_their_sphere() -> None:
     assert origins == ["sphere"] * 6
     assert np.allclose(np.linalg.norm(codes, axis=1), MANY**0.5)
     narrow, flat = SearchSpace.box(MANY, -0.5, 0.5, prior="normal"), SearchSpace.box(MANY, -4.0, 4.0)
-    for space, budget in ((latent, None), (narrow, 500), (flat, 500), (SearchSpace.box(9, prior="normal"), 80)):
+    for space, budget in (
+        (latent, None),
+        (latent, 499),
+        (narrow, 500),
+        (flat, 500),
+        (SearchSpace.box(9, prior="normal"), 80),
+    ):
         assert Auto(space, seed=0, budget=budget).ask(6).origins[-1].startswith("cma")
