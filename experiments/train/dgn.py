@@ -37,7 +37,7 @@ MEASURED = 5_000  # training images whose features give means, deviations and ba
 
 def main(argv: list[str] | None = None) -> None:
     """Trains, measures on the test images, and publishes weights and card into the output folder."""
-    options = loop.arguments(__doc__ or "", image_iterations=400, iterations=250).parse_args(argv)
+    options = loop.arguments(__doc__ or "", image_iterations=2_000, iterations=1_500).parse_args(argv)
     torch.set_num_threads(options.threads)
     torch.manual_seed(options.seed)
     device = loop.device_of(options.device)

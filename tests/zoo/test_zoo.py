@@ -20,7 +20,7 @@ REACH = {
     },
     "vqvae-cifar10-prior": {"nats_per_code": (250, 320), "bits_per_label": (5, 7.3), "frechet_samples": (0, 5)},
     "sngan-cifar10": {"frechet": (0, 3), "frechet_floor": (0, 0.1)},
-    "dgn-cifar10": {"mse": (0, 0.03), "feature_distance": (0, 0.6), "same_vgg": (0.55, 1), "same_resnet18": (0.4, 1)},
+    "dgn-cifar10": {"mse": (0, 0.026), "feature_distance": (0, 0.4), "same_vgg": (0.75, 1), "same_resnet18": (0.65, 1)},
     "snn-cifar10": {"accuracy": (0.65, 1)},
     "snn-t128-cifar10": {"accuracy": (0.7, 1)},
     "snn-resnet-cifar10": {"accuracy": (0.55, 1)},

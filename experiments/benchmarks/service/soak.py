@@ -90,7 +90,7 @@ def _watched(chosen: argparse.Namespace, storage: str, services: list[Service]) 
         one.start()
     done, memory = _hurting(chosen, services, clients, known)
     seconds = time.monotonic() - began
-    codes = [service.stop() for service in services]
+    codes = [service.wait().stop() for service in services]  # one that was killed last may be starting yet
     verify = [MANGO, "verify", storage, "--study", STUDY, "--json"]
     verified = subprocess.run(verify, capture_output=True, text=True, check=False)
     wrong = [*known.wrong, *faults(known, *_kept(storage), chosen.trials)]
