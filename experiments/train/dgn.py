@@ -71,7 +71,9 @@ def main(argv: list[str] | None = None) -> None:
     model.generator = average
     model.cpu()
     zoo.round_to_half(model)
-    measure_statistics(model, features)
+    with loop.statistics_taken(model.generator):
+        for part in torch.split(features, 100):
+            model(part)
     zoo.round_to_half(model)
     passes = (options.image_iterations + options.iterations) * BATCH / len(images)
     worth = appraisal.figures(NAME, model, options.data)
@@ -137,22 +139,6 @@ def of_classifier(model: DGN, classifier: nn.Module) -> DGN:
 def features_of(model: DGN, images: Tensor) -> Tensor:
     """Features ``(n, features)`` of images, uint8, on the CPU."""
     return torch.cat([model.encode(x).cpu() for x in batches(images, 100, model.mean.device)])
-
-
-@torch.no_grad()
-def measure_statistics(model: DGN, features: Tensor) -> None:
-    """Sets the generator's batch norms to what features of training images do to them; it is left in eval mode.
-
-    Its weights are an average, so that what was measured while it was trained is not theirs.
-    """
-    for layer in model.generator.modules():
-        if isinstance(layer, nn.BatchNorm2d):
-            layer.reset_running_stats()
-            layer.momentum = None  # a plain average over batches
-    model.generator.train()
-    for part in torch.split(features, 100):
-        model(part)
-    model.generator.eval()
 
 
 if __name__ == "__main__":

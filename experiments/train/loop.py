@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import argparse
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from importlib.metadata import version
@@ -166,6 +167,22 @@ def train(
 def kept_state(out: Path, done: int) -> dict[str, Any]:
     """The model's state after so many iterations, where `train` kept it."""
     return checkpoint.load(_kept(out, done))
+
+
+@contextmanager
+def statistics_taken(network: nn.Module) -> Iterator[None]:
+    """Sets every batch norm to the plain mean over the batches that go through the network within; then eval mode.
+
+    What was measured in the training is not that of weights that are an average of many, nor of a training's beginning.
+    """
+    for layer in network.modules():
+        if isinstance(layer, nn.BatchNorm2d):
+            layer.reset_running_stats()
+            layer.momentum = None
+    network.train()
+    with torch.no_grad():
+        yield
+    network.eval()
 
 
 def card(

@@ -56,7 +56,9 @@ def main(argv: list[str] | None = None) -> None:
     model.cpu()
     settle(model.discriminator)
     zoo.round_to_half(model)
-    measure_statistics(model.generator, model.latent, options.seed)
+    with loop.statistics_taken(model.generator):
+        for i in range(0, MEASURED, BATCH):
+            model(torch.randn(BATCH, model.latent, generator=loop.generator_of(options.seed, 1, i)))
     zoo.round_to_half(model)
     worth = appraisal.figures(NAME, model, options.data)
     passes = options.iterations * BATCH / len(images)
@@ -73,25 +75,6 @@ def main(argv: list[str] | None = None) -> None:
     quantiles = np.quantile(natural, np.linspace(0, 1, QUANTILES))
     zoo.publish(card, model, {"score_quantiles": quantiles}, options.out)
     print(worth)
-
-
-@torch.no_grad()
-def measure_statistics(generator: nn.Module, latent: int, seed: int) -> None:
-    """Sets the mean and variance of every batch norm to those over drawn images; the generator is left in eval mode.
-
-    Args:
-        generator: whose weights are an average, so that what was measured while it was trained is not theirs.
-        latent: length of ``z``.
-        seed: of ``z``.
-    """
-    norms = [layer for layer in generator.modules() if isinstance(layer, nn.BatchNorm2d)]
-    for norm in norms:
-        norm.reset_running_stats()
-        norm.momentum = None  # a plain average over batches
-    generator.train()
-    for i in range(0, MEASURED, BATCH):
-        generator(torch.randn(BATCH, latent, generator=loop.generator_of(seed, 1, i)))
-    generator.eval()
 
 
 if __name__ == "__main__":

@@ -92,20 +92,14 @@ def moments(iterations: int) -> Sequence[int]:
     return sorted({0} | spread)
 
 
-@torch.no_grad()
 def take_statistics(model: SpikingResNet18, images: Tensor) -> None:
     """Sets what is normalised by to the statistics of images, uint8 ``(n, 3, h, w)``; in place.
 
     The running averages of the first iterations are mostly those of the initialization, of no batch at all.
     """
-    for module in model.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            module.reset_running_stats()
-            module.momentum = None  # the mean over what is shown
-    model.train()
-    for x in batches(images, 100, next(model.parameters()).device):
-        model.read_out(model.stem(normalise(x)[None]))
-    model.eval()
+    with loop.statistics_taken(model):
+        for x in batches(images, 100, next(model.parameters()).device):
+            model.read_out(model.stem(normalise(x)[None]))
 
 
 def over_trains(model: SpikingResNet18) -> SpikingResNet18:
