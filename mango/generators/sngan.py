@@ -51,7 +51,7 @@ class SNGANGenerator:
         z = torch.from_numpy(self.space.validate(codes).astype(np.float32))
         if not len(z):
             return np.empty((0, 3, 32, 32), np.float32)
-        images = [self._network(part).numpy() for part in _filled(z).split(TOGETHER)]
+        images = [self._network(part).numpy() for part in torch.split(_filled(z), TOGETHER)]
         return to_stimuli(np.concatenate(images)[: len(z)])
 
     @torch.inference_mode()
@@ -62,7 +62,7 @@ class SNGANGenerator:
         among the scores of test images. How likely a code is says the unit normal, from which `space` samples.
         """
         images = torch.from_numpy(self.decode(codes))
-        scores = [self._network.score(part).double() for part in _filled(images).split(TOGETHER)]
+        scores = [self._network.score(part).double() for part in torch.split(_filled(images), TOGETHER)]
         found: NDArray[np.float64] = torch.cat(scores)[: len(images)].numpy()
         return found
 
