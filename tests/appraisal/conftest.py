@@ -1,4 +1,4 @@
-"""A folder of test images, and a small model published with what it is worth on them."""
+"""A folder of a few images, and a small model published with what it is worth on them."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from mango.networks.vqvae import VQVAE
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("images")
     rng = np.random.default_rng(0)
-    for i in range(25):
-        place = folder / "test" / str(i % 10)
+    for i in range(35):
+        place = folder / ("test" if i < 25 else "train") / str(i % 10)
         place.mkdir(parents=True, exist_ok=True)
         coarse = rng.integers(0, 256, (4, 4, 3), np.uint8)
         Image.fromarray(coarse.repeat(8, 0).repeat(8, 1)).save(place / f"{i:03}.png")

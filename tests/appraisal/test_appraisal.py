@@ -9,12 +9,19 @@ import pytest
 import torch
 
 from mango import appraisal, zoo
-from mango.appraisal import spiking
+from mango.appraisal import frechet, spiking
 from mango.appraisal.images import batches, load_test
+from mango.datasets import load_cifar10
 from mango.errors import DataError, UnknownName
 from mango.networks.spiking import SpikingConvNet
 from mango.networks.vqvae import VQVAE
 from mango.targets.spiking.cifar10 import PREPROCESS
+
+
+def apart(images: torch.Tensor, natural: torch.Tensor) -> float:
+    """The Frechet distance between what is shown of images, rounded to 1/255, and natural ones."""
+    shown = np.rint(np.clip(images.numpy(), 0, 1) * 255).astype(np.float32) / np.float32(255)
+    return frechet.distance(frechet.features(shown), frechet.features(natural.numpy()))
 
 
 def test_every_model_of_the_zoo_can_be_appraised() -> None:
@@ -38,7 +45,14 @@ def test_figures_of_a_vqvae(data: Path) -> None:
     error = float((network.decode(labels).clamp(0, 1) - x).square().mean())
     share = np.bincount(labels.flatten().numpy()) / labels.numel()
     entropy = -sum(p * np.log(p) for p in share if p)
-    assert found == {"mse": pytest.approx(error, rel=1e-4), "perplexity": pytest.approx(np.exp(entropy), rel=1e-4)}
+    drawn = np.random.default_rng(0).integers(512, size=(25, 8, 8))
+    expected = {
+        "mse": error,
+        "perplexity": np.exp(entropy),
+        "frechet_reconstructions": apart(network.decode(labels), x),
+        "frechet_random_codes": apart(network.decode(torch.from_numpy(drawn)), x),
+    }
+    assert found == pytest.approx(expected, rel=1e-3)
 
 
 def test_figures_of_a_prior(data: Path) -> None:
@@ -49,6 +63,18 @@ def test_figures_of_a_prior(data: Path) -> None:
     nats = [-float(network(autoencoder.encode(image[None]).flatten(1)).sum()) for image in x]
     assert found["nats_per_code"] == pytest.approx(np.mean(nats), rel=1e-5)
     assert found["bits_per_label"] == pytest.approx(np.mean(nats) / 64 / np.log(2), rel=1e-5)
+    drawn = network.sample(torch.from_numpy(np.random.default_rng(0).random((25, 64, 2))))  # type: ignore[operator]
+    assert found["frechet_samples"] == pytest.approx(apart(autoencoder.decode(drawn.view(-1, 8, 8)), x), rel=1e-3)
+
+
+def test_figures_of_an_adversarial_network(data: Path) -> None:
+    found = appraisal.appraise("sngan-cifar10", data)
+    network = zoo.load("sngan-cifar10")
+    z = torch.from_numpy(np.random.default_rng(0).standard_normal((25, 128), np.float32))
+    test = load_test(data)[0].float() / 255
+    train = torch.from_numpy(load_cifar10(data, "train").images).float() / 255
+    expected = {"frechet": apart(network(z), test), "frechet_floor": apart(train, test)}
+    assert found == pytest.approx(expected, rel=1e-3)
 
 
 def test_figures_of_a_spiking_network(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,7 @@ from mango.appraisal.repeating import TOLERANCE, Figure, repeat
 from mango.errors import UnknownName
 
 NAME = "vqvae-cifar10"
+DISTANCES = ("frechet_reconstructions", "frechet_random_codes")
 
 
 def rewritten(folder: Path, **figures: float) -> Path:
@@ -31,13 +32,17 @@ def test_files_alone(model: Path) -> None:
 def test_figures_are_repeated_exactly(model: Path, data: Path) -> None:
     found = repeat(NAME, data, model)
     assert found.holds
-    assert {figure.name for figure in found.figures if figure.equal} == {"mse", "perplexity"}
+    assert {figure.name for figure in found.figures if figure.equal} == {"mse", "perplexity", *DISTANCES}
 
 
 def test_another_figure_does_not_hold(model: Path, data: Path) -> None:
     found = repeat(NAME, data, rewritten(model, mse=0.001))
     assert not found.holds
-    assert {figure.name: figure.holds for figure in found.figures} == {"mse": False, "perplexity": True}
+    assert {figure.name: figure.holds for figure in found.figures} == {
+        "mse": False,
+        "perplexity": True,
+        **dict.fromkeys(DISTANCES, True),
+    }
 
 
 def test_a_figure_that_nobody_measures_does_not_hold(model: Path, data: Path) -> None:
