@@ -68,7 +68,8 @@ def test_check_of_the_files() -> None:
 def test_check_says_what_does_not_hold(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     (tmp_path / "test" / "cat").mkdir(parents=True)
-    Image.fromarray(rng.integers(0, 256, (32, 32, 3), np.uint8)).save(tmp_path / "test" / "cat" / "1.png")
+    for name in ("1.png", "2.png"):
+        Image.fromarray(rng.integers(0, 256, (32, 32, 3), np.uint8)).save(tmp_path / "test" / "cat" / name)
     ran = mango("zoo", "check", "vqvae-cifar10", "--data", tmp_path)
     assert ran.exit_code == 1
     assert "vqvae-cifar10: does not hold; 2 files are those of the card" in ran.stdout
