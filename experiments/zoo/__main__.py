@@ -17,7 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from mango.analysis.gallery import gallery_png
 from mango.datasets import CIFAR10_CLASSES
 from mango.generators import make_generator
-from mango.search import search
+from mango.search import resume, search
 from mango.search.settings import Settings
 
 GENERATORS = ("vqvae-cifar10", "sngan-cifar10", "dgn-cifar10")
@@ -50,9 +50,11 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def one(network: str, generator: str, name: str, budget: int, options: argparse.Namespace) -> dict[str, Any]:
-    """What ``result.json`` says of one search, which is made where it is missing."""
+    """What ``result.json`` says of one search, made where it is missing, gone on with where it was stopped."""
     out = options.out / network / generator / name
-    if not (out / "result.json").exists():
+    if out.exists() and not (out / "result.json").exists():
+        resume(out)
+    elif not out.exists():
         target = f"{network}:output/{name}"
         search(Settings(generator=generator, target=target, budget=budget, batch=40, workers=options.workers), out)
     result: dict[str, Any] = json.loads((out / "result.json").read_text())
