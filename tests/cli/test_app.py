@@ -85,7 +85,7 @@ def test_several_units_are_a_table(tmp_path):
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        (["--generator", "vqvea-cifar10"], "unknown generator 'vqvea-cifar10'; did you mean vqvae-cifar10?"),
+        (["--generator", "vqvea-cifar10"], "unknown generator 'vqvea-cifar10'; did you mean vqvae-cifar10"),
         (["--target", "spere"], "did you mean sphere?"),
         (["--optimizer", "rndom"], "did you mean random?"),
         (["--budget", 0], "budget must be a whole number >= 1; got 0"),
