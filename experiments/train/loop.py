@@ -229,32 +229,6 @@ def card(
     )
 
 
-def _kept(out: Path, done: int) -> Path:
-    return out / f"after-{done}.safetensors"
-
-
-def _optimizer(model: nn.Module, phase: Phase) -> torch.optim.Optimizer:
-    if phase.momentum is None:
-        return torch.optim.AdamW(model.parameters(), phase.rate, weight_decay=phase.weight_decay)
-    return torch.optim.SGD(
-        model.parameters(), phase.rate, phase.momentum, weight_decay=phase.weight_decay, nesterov=True
-    )
-
-
-def _batch(
-    images: Tensor, labels: Tensor, phase: Phase, key: tuple[int, int, int], device: torch.device
-) -> tuple[Tensor, Tensor]:
-    seed, phase_number, i = key
-    index = drawn(len(images), phase.batch, (seed, phase_number, i))
-    generator = generator_of(seed, phase_number, i, 1)
-    if phase.augment is not None:
-        return phase.augment(images[index], generator).to(device), labels[index].to(device)
-    x = images[index].float() / 255
-    x = augmented(x, phase.shift, generator)
-    x = x.to(device).contiguous(memory_format=torch.channels_last)
-    return x, labels[index].to(device)
-
-
 def drawn(count: int, size: int, key: tuple[int, int, int]) -> Tensor:
     """Which of ``count`` images make the batch of (seed, phase, iteration): all come once before any comes again."""
     seed, phase, i = key
@@ -282,3 +256,29 @@ def generator_of(*key: int) -> torch.Generator:
     for part in key:
         mixed = (mixed * 1_000_003 + part + 1) % (2**63 - 1)
     return torch.Generator().manual_seed(mixed)
+
+
+def _kept(out: Path, done: int) -> Path:
+    return out / f"after-{done}.safetensors"
+
+
+def _optimizer(model: nn.Module, phase: Phase) -> torch.optim.Optimizer:
+    if phase.momentum is None:
+        return torch.optim.AdamW(model.parameters(), phase.rate, weight_decay=phase.weight_decay)
+    return torch.optim.SGD(
+        model.parameters(), phase.rate, phase.momentum, weight_decay=phase.weight_decay, nesterov=True
+    )
+
+
+def _batch(
+    images: Tensor, labels: Tensor, phase: Phase, key: tuple[int, int, int], device: torch.device
+) -> tuple[Tensor, Tensor]:
+    seed, phase_number, i = key
+    index = drawn(len(images), phase.batch, (seed, phase_number, i))
+    generator = generator_of(seed, phase_number, i, 1)
+    if phase.augment is not None:
+        return phase.augment(images[index], generator).to(device), labels[index].to(device)
+    x = images[index].float() / 255
+    x = augmented(x, phase.shift, generator)
+    x = x.to(device).contiguous(memory_format=torch.channels_last)
+    return x, labels[index].to(device)
