@@ -45,7 +45,8 @@ if TYPE_CHECKING:
     from mango.study import Study, verify
     from mango.targets import make_target
     from mango.targets.classifier import Classifier
-    from mango.targets.spiking import Preprocess, SpikingNetwork
+    from mango.targets.preprocess import Preprocess
+    from mango.targets.spiking import SpikingNetwork
     from mango.trial import Result, Trial, TrialRecord, TrialState
 
     __version__: str
@@ -96,7 +97,7 @@ _MODULES = {
     "LocalEvaluator": "evaluators",
     "MangoError": "errors",
     "OptionError": "errors",
-    "Preprocess": "targets.spiking",
+    "Preprocess": "targets.preprocess",
     "RayEvaluator": "evaluators",
     "ReplayError": "errors",
     "Result": "trial",

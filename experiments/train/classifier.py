@@ -24,7 +24,7 @@ from mango.networks.resnet import ResNet18
 from mango.networks.vgg import VGG
 from mango.networks.vit import ViT
 from mango.targets.cifar10 import evaluated
-from mango.targets.spiking.cifar10 import PREPROCESS
+from mango.targets.preprocess import PREPROCESS
 
 SMOOTHING = 0.1
 

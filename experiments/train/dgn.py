@@ -22,7 +22,7 @@ from mango.appraisal.images import batches
 from mango.datasets import load_cifar10
 from mango.networks.dgn import DGN, pooled
 from mango.networks.sngan import Discriminator, normalise
-from mango.targets.spiking.cifar10 import PREPROCESS
+from mango.targets.preprocess import PREPROCESS
 
 NAME, INVERTED = "dgn-cifar10", "vgg-cifar10"
 DISCRIMINATOR = (24, 48, 64, 64)

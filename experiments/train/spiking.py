@@ -22,7 +22,8 @@ from mango import appraisal, zoo
 from mango.appraisal.images import batches, load_test
 from mango.datasets import load_cifar10
 from mango.networks.spiking import BETA, SpikingConvNet
-from mango.targets.spiking.cifar10 import PREPROCESS, evaluated
+from mango.targets.preprocess import PREPROCESS
+from mango.targets.spiking.cifar10 import evaluated
 from mango.targets.spiking.engine import over_time
 
 SLOPE = 10.0

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from mango.appraisal.images import batches, load_test
 from mango.targets.classifier import OUTPUT, Classifier
-from mango.targets.spiking.cifar10 import PREPROCESS
+from mango.targets.preprocess import PREPROCESS
 
 BATCH = 100  # images through the network at once
 

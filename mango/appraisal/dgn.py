@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from mango import zoo
 from mango.appraisal.images import batches, load_test
 from mango.networks.dgn import DGN
-from mango.targets.spiking.cifar10 import PREPROCESS
+from mango.targets.preprocess import PREPROCESS
 
 BATCH = 100  # images through the networks at once
 EVERY = 5  # of so many test images one is looked at; four networks take long

@@ -37,13 +37,14 @@ TABLE: dict[str, tuple[str, str]] = {
     "leadingones": ("functions:make_function", "length of the leading run of ones of a binary code"),
     "qubo": ("functions:make_function", "-x^T Q x for binary x, Q a fixed random matrix"),
 }
+SUMMARY = ("natural_maximum", "natural_p999", "natural_median", "silent_share")  # rows of the zoo's tables of responses
 
 
 class Target(Protocol):
     """Answers stimuli; it needs no gradient.
 
     Optional: ``record(stimuli) -> (n, units)`` for all units of the layer, ``summary``, a dict of what natural images
-    do to it (``natural_maximum natural_p999 natural_median silent_share``), ``natural_source``, which images these
+    do to it (see `SUMMARY`), ``natural_source``, which images these
     were; ``stochastic``, True where it needs seeds;
     ``stimulus_shape``, of the stimuli that it takes.
     """

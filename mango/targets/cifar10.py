@@ -17,9 +17,9 @@ from torch import nn
 from mango import zoo
 from mango.datasets import CIFAR10_CLASSES
 from mango.targets.classifier import OUTPUT, Classifier, ClassifierTarget
+from mango.targets.places import Unit, parse_place
+from mango.targets.preprocess import PREPROCESS
 from mango.targets.recorded import RecordedUnit
-from mango.targets.spiking.cifar10 import PREPROCESS
-from mango.targets.spiking.target import Unit, parse_place
 
 TOKENS = ("vit-cifar10",)  # whose layers give features of tokens
 

@@ -18,9 +18,8 @@ from scipy.special import softmax
 from torch import Tensor, nn
 
 from mango.errors import InputError, OptionError, UnknownName
-from mango.targets.spiking.network import slices
-from mango.targets.spiking.preprocess import Preprocess, checked_stimuli
-from mango.targets.spiking.target import Unit, checked_index
+from mango.targets.places import Unit, checked_index, slices
+from mango.targets.preprocess import Preprocess, checked_stimuli
 
 OUTPUT = "output"
 READOUTS = {

@@ -13,8 +13,9 @@ from mango.errors import InputError, OptionError
 from mango.plugins import build_from_factory
 from mango.targets import advice
 from mango.targets.classifier import OUTPUT, Classifier, ClassifierTarget
+from mango.targets.places import parse_place
 from mango.targets.spiking.network import SpikingNetwork
-from mango.targets.spiking.target import SpikingTarget, parse_place
+from mango.targets.spiking.target import SpikingTarget
 
 OF_TARGET = ("layer", "unit", "readout")
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from mango import zoo
+from mango.targets import SUMMARY
 from mango.targets.classifier import Classifier, ClassifierTarget
-from mango.targets.spiking.nature import SUMMARY
-from mango.targets.spiking.target import Unit
+from mango.targets.places import Unit
 
 READOUTS = ("mean", "logit")  # whose natural responses the zoo keeps, of hidden layers and of the output
 

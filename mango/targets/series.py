@@ -13,8 +13,8 @@ from torch import nn
 
 from mango import zoo
 from mango.targets.classifier import OUTPUT, Classifier
+from mango.targets.places import Unit, parse_place
 from mango.targets.recorded import RecordedUnit
-from mango.targets.spiking.target import Unit, parse_place
 
 LENGTHS = {"series-trace": 275, "series-gunpoint": 150}
 TESTED = {"series-trace": 100, "series-gunpoint": 150}  # series that the natural responses are of

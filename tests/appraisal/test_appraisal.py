@@ -15,7 +15,7 @@ from mango.datasets import load_cifar10
 from mango.errors import DataError, UnknownName
 from mango.networks.spiking import SpikingConvNet
 from mango.networks.vqvae import VQVAE
-from mango.targets.spiking.cifar10 import PREPROCESS
+from mango.targets.preprocess import PREPROCESS
 
 
 def apart(images: torch.Tensor, natural: torch.Tensor) -> float:

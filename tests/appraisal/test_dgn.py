@@ -11,7 +11,7 @@ import torch
 from mango import appraisal, zoo
 from mango.appraisal.images import load_test
 from mango.networks.dgn import DGN
-from mango.targets.spiking.cifar10 import PREPROCESS
+from mango.targets.preprocess import PREPROCESS
 
 
 @torch.no_grad()

@@ -6,7 +6,7 @@ import torch
 
 from mango import zoo
 from mango.networks.dgn import DGN, REACH, pooled
-from mango.targets.spiking.cifar10 import PREPROCESS
+from mango.targets.preprocess import PREPROCESS
 
 
 def small() -> DGN:

@@ -14,8 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from experiments.benchmarks.spiking import images
-from mango.targets.spiking import Preprocess
-from mango.targets.spiking.cifar10 import PREPROCESS
+from mango.targets.preprocess import PREPROCESS, Preprocess
 
 GREY = (1, 28, 28)
 COLOUR = (3, 32, 32)

@@ -17,7 +17,7 @@ from torch import Tensor
 from experiments.benchmarks.stimuli.problems import GENERATOR, Problem
 from mango import zoo
 from mango.space import Codes
-from mango.targets.spiking.cifar10 import PREPROCESS
+from mango.targets.preprocess import PREPROCESS
 
 ROWS = 8  # ascents side by side
 RATE = 0.3  # of Adam, in spreads of the code book

@@ -10,17 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mango.targets.spiking.network import Check, SpikingNetwork
-    from mango.targets.spiking.preprocess import Preprocess
-    from mango.targets.spiking.target import SpikingTarget, parse_place
+    from mango.targets.spiking.target import SpikingTarget
 
-__all__ = ["Check", "Preprocess", "SpikingNetwork", "SpikingTarget", "parse_place"]
+__all__ = ["Check", "SpikingNetwork", "SpikingTarget"]
 
 _MODULES = {
     "Check": "network",
-    "Preprocess": "preprocess",
     "SpikingNetwork": "network",
     "SpikingTarget": "target",
-    "parse_place": "target",
 }
 
 

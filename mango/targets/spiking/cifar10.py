@@ -19,13 +19,13 @@ from torch import nn
 from mango import zoo
 from mango.datasets import CIFAR10_CLASSES
 from mango.errors import InputError
+from mango.targets.places import Index, parse_place
+from mango.targets.preprocess import PREPROCESS
 from mango.targets.spiking import nature
 from mango.targets.spiking.nature import NETWORKS
-from mango.targets.spiking.network import Index, SpikingNetwork
-from mango.targets.spiking.preprocess import Preprocess
-from mango.targets.spiking.target import SpikingTarget, parse_place
+from mango.targets.spiking.network import SpikingNetwork
+from mango.targets.spiking.target import SpikingTarget
 
-PREPROCESS = Preprocess(mean=(0.4914, 0.4822, 0.4465), std=(0.2470, 0.2435, 0.2616))  # of CIFAR-10's training pixels
 AFTER = "after="  # so many iterations of the training
 NAMES = {"output": CIFAR10_CLASSES}
 

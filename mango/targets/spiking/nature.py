@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 
 from mango import zoo
-
-SUMMARY = ("natural_maximum", "natural_p999", "natural_median", "silent_share")
+from mango.targets import SUMMARY
 
 
 @dataclass(frozen=True)

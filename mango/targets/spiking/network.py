@@ -18,6 +18,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mango.errors import InputError, OptionError, UnknownName
+from mango.targets.places import Index, slices
+from mango.targets.preprocess import Preprocess, checked_stimuli
 from mango.targets.spiking import encoders
 from mango.targets.spiking.arithmetic import check_precision, device_of, maps, reference
 from mango.targets.spiking.copies import copied
@@ -26,13 +28,11 @@ from mango.targets.spiking.graph import Graph, NotAGraph, trace
 from mango.targets.spiking.loop import OwnLoop, Watched, module_of
 from mango.targets.spiking.nir import DT, read_nir
 from mango.targets.spiking.packages import package_of
-from mango.targets.spiking.preprocess import Preprocess, checked_stimuli
 from mango.targets.spiking.readouts import OF_SPIKES, Activity
 
 PROBES = 4  # images in the check at load
 ROUNDING = 1e-5  # of a layer's largest current, the most that sums in another order may differ
 REORDERED = 100  # flipped spikes per million that sums in another order may cause on a GPU
-Index = tuple[int | None, ...]
 
 
 @dataclass(frozen=True)
@@ -373,11 +373,6 @@ def _is_channels_last(network: nn.Module) -> bool:
     weights = [m.weight for m in network.modules() if isinstance(m, nn.Conv2d) and 1 not in m.weight.shape[1:]]
     last = torch.channels_last
     return any(w.is_contiguous(memory_format=last) and not w.is_contiguous() for w in weights)
-
-
-def slices(index: Index) -> tuple[int | slice, ...]:
-    """The index as numpy and torch take it."""
-    return tuple(slice(None) if i is None else i for i in index)
 
 
 def _probes(shape: Sequence[int]) -> Tensor:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mango.errors import InputError, UnknownName
+from mango.targets.places import Unit, checked_index, slices
 from mango.targets.spiking import readouts
 from mango.targets.spiking.encoders import Seeds
-from mango.targets.spiking.network import Index, SpikingNetwork, slices
+from mango.targets.spiking.network import SpikingNetwork
 
-AXES = ("unit", "row", "column")
 BATCH = {"cpu": 10, "cuda": 64}  # on a CPU 8 are as fast as more, and 10 halve a search's 20; on a GPU not measured
-Unit = int | Sequence[int | None]
 
 
 class SpikingTarget:
@@ -108,53 +107,6 @@ class SpikingTarget:
     def quantity(self) -> str:
         """What a value is, in words."""
         return readouts.TABLE[self.readout]
-
-
-def checked_index(layer: str, unit: Unit, shape: Sequence[int]) -> Index:
-    """The unit as a number or None for each of the first axes, where it lies in the layer.
-
-    Raises:
-        InputError: too many numbers, or one out of range, or something else.
-    """
-    index = tuple(unit) if isinstance(unit, (tuple, list)) else (unit,)
-    if len(index) > len(shape):
-        raise InputError(f"{layer}/{index}: the layer has {len(shape)} axes, {tuple(shape)}; got {len(index)} numbers")
-    checked = list[int | None]()
-    for i, (value, size) in enumerate(zip(index, shape, strict=False)):
-        axis = AXES[i] if i < len(AXES) else f"axis {i}"
-        if value is not None and (isinstance(value, bool) or not isinstance(value, (int, np.integer))):
-            raise InputError(f"{layer}: {axis} must be a whole number, or None for all; got {value!r}")
-        if value is not None and not 0 <= value < size:
-            raise InputError(f"{layer}: {axis} {value} is out of range; expected 0 to {size - 1}")
-        checked.append(None if value is None else int(value))
-    return tuple(checked)
-
-
-def parse_place(
-    detail: str, names: Mapping[str, Sequence[str]] | None = None, default: str = "rate"
-) -> tuple[str, Index, str]:
-    """Layer, index and read-out of ``LAYER/UNIT@READOUT``; ``*`` is every unit of an axis, no unit the whole layer.
-
-    Args:
-        detail: such as ``"lif2/17"``, ``"lif2/17,3,4@latency"``, ``"lif2/*,3,4"``, ``"output/cat"``.
-        names: of units, by layer.
-        default: the read-out where none is named.
-
-    Raises:
-        UnknownName: a unit that is neither a number nor a known name.
-        InputError: a unit that is no number.
-    """
-    place, _, readout = detail.partition("@")
-    layer, _, unit = place.partition("/")
-    known = list((names or {}).get(layer, ()))
-    if unit in known:
-        return layer, (known.index(unit),), readout or default
-    parts = unit.split(",") if unit else []
-    if all(part == "*" or part.isdigit() for part in parts):
-        return layer, tuple(None if part == "*" else int(part) for part in parts), readout or default
-    if known:
-        raise UnknownName(f"unit of {layer}", unit, known, f"Or a number from 0 to {len(known) - 1}.")
-    raise InputError(f"{detail}: expected LAYER/UNIT@READOUT with UNIT a number, numbers like 17,3,4, or * for all")
 
 
 def _mean(answer: NDArray[np.float64]) -> NDArray[np.float64]:

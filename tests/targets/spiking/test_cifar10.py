@@ -10,8 +10,9 @@ from mango import zoo
 from mango.errors import InputError, MangoError, TargetError, UnknownName
 from mango.networks.spiking import LayeredNet
 from mango.targets import make_target
+from mango.targets.preprocess import PREPROCESS
 from mango.targets.spiking import readouts
-from mango.targets.spiking.cifar10 import PREPROCESS, Cifar10Unit, network
+from mango.targets.spiking.cifar10 import Cifar10Unit, network
 from mango.targets.spiking.nature import NETWORKS, units_of_note
 from mango.testing import check_target
 

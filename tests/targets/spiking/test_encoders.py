@@ -15,7 +15,8 @@ from mango.evaluators import LocalEvaluator, RayEvaluator
 from mango.running import run
 from mango.study import Study
 from mango.targets import make_target
-from mango.targets.spiking import Preprocess, SpikingNetwork, SpikingTarget, encoders
+from mango.targets.preprocess import Preprocess
+from mango.targets.spiking import SpikingNetwork, SpikingTarget, encoders
 from mango.testing import check_target
 from tests.studies import content
 from tests.targets.spiking.examples import SHAPE, Deciding, Intensities, Looping, convolutional, leaky, stimuli

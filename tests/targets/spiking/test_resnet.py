@@ -13,7 +13,8 @@ from mango import zoo
 from mango.errors import InputError, OptionError
 from mango.search.settings import expand_targets
 from mango.targets import make_target
-from mango.targets.spiking.cifar10 import PREPROCESS, network
+from mango.targets.preprocess import PREPROCESS
+from mango.targets.spiking.cifar10 import network
 from mango.targets.spiking.nature import NETWORKS
 from mango.testing import check_target
 from tests.optional import optional

@@ -14,7 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from mango.errors import InputError, MangoError, UnknownName
-from mango.targets.spiking import SpikingNetwork, SpikingTarget, cifar10, parse_place
+from mango.targets.places import parse_place
+from mango.targets.spiking import SpikingNetwork, SpikingTarget, cifar10
 from mango.testing import check_target
 from tests.targets.spiking.examples import SHAPE, Deciding, convolutional, leaky, stimuli
 

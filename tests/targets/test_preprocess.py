@@ -11,7 +11,8 @@ from torch.nn import functional
 
 from mango.errors import OptionError, TargetError
 from mango.targets import make_target
-from mango.targets.spiking import Preprocess, SpikingNetwork, SpikingTarget
+from mango.targets.preprocess import Preprocess
+from mango.targets.spiking import SpikingNetwork, SpikingTarget
 from mango.testing import check_target
 from tests.targets.spiking.examples import SHAPE, convolutional, stimuli
 

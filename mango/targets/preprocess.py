@@ -77,6 +77,9 @@ class Preprocess:
         return images
 
 
+PREPROCESS = Preprocess(mean=(0.4914, 0.4822, 0.4465), std=(0.2470, 0.2435, 0.2616))  # of CIFAR-10's training pixels
+
+
 def checked_stimuli(stimuli: NDArray[Any], shape: Sequence[int]) -> Tensor:
     """A float32 copy of stimuli ``(n, *shape)``; nothing is clipped, what is wrong is refused.
 
