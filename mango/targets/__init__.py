@@ -44,7 +44,7 @@ class Target(Protocol):
     """Answers stimuli; it needs no gradient.
 
     Optional: ``record(stimuli) -> (n, units)`` for all units of the layer, ``summary``, a dict of what natural images
-    do to it (see `SUMMARY`), ``natural_source``, which images these
+    do to it (``natural_maximum natural_p999 natural_median silent_share``), ``natural_source``, which images these
     were; ``stochastic``, True where it needs seeds;
     ``stimulus_shape``, of the stimuli that it takes.
     """

@@ -77,9 +77,6 @@ class Preprocess:
         return images
 
 
-PREPROCESS = Preprocess(mean=(0.4914, 0.4822, 0.4465), std=(0.2470, 0.2435, 0.2616))  # of CIFAR-10's training pixels
-
-
 def checked_stimuli(stimuli: NDArray[Any], shape: Sequence[int]) -> Tensor:
     """A float32 copy of stimuli ``(n, *shape)``; nothing is clipped, what is wrong is refused.
 
@@ -110,3 +107,6 @@ def _numbers(name: str, given: Any) -> tuple[float, ...]:
     if not numbers or not all(map(math.isfinite, numbers)):
         raise OptionError(f"{name} must be finite numbers; got {given}")
     return numbers
+
+
+PREPROCESS = Preprocess(mean=(0.4914, 0.4822, 0.4465), std=(0.2470, 0.2435, 0.2616))  # of CIFAR-10's training pixels
