@@ -11,35 +11,65 @@ import contextlib
 import functools
 import os
 import sys
+import threading
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from threadpoolctl import ThreadpoolController
 
 _ONE = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+_LOCK = threading.Lock()  # of the next three
+_within: list[int] = []  # threads of Python that have entered `one_thread` and not left, as often as they did
+_torch = 0  # threads of torch before the first of them entered; 0: it was not loaded
+_UNDO = contextlib.ExitStack()  # sets back what they share, once the last one leaves
 
 
 @contextlib.contextmanager
 def one_thread() -> Iterator[None]:
     """Within it, BLAS, OpenMP, torch and numba use one thread where Python's thread calls them.
 
-    One thing escapes: a target that first imports numba in the middle of a call has the parallel loops of that call on
-    every core, since numba reads its environment once and for all.
+    Threads of Python may overlap in it: what they share is set back when the last one leaves. One thing escapes: a
+    target that first imports numba in the middle of a call has the parallel loops of that call on every core, since
+    numba reads its environment once and for all.
     """
-    limited = _limit_packages()  # first, since numba loads a library of threads when it is first asked
+    global _torch
+    me = threading.get_ident()
+    with _LOCK, contextlib.ExitStack() as own:
+        before = _package_threads()  # first, since numba loads a library of threads when it is first asked
+        if not _within:
+            _torch = before.get("torch", 0)
+        elif me not in _within and _torch:
+            before["torch"] = _torch  # a new thread of Python has torch's number of the one that is within
+        for name, threads in before.items():
+            own.callback(sys.modules[name].set_num_threads, threads)
+            sys.modules[name].set_num_threads(1)
+        own.enter_context(_thread_pools(len(sys.modules)).select(user_api="openmp").limit(limits=1))
+        if not _within:
+            _UNDO.enter_context(_one_for_the_process())
+        _within.append(me)
+        leaving = own.pop_all()
+    try:
+        yield
+    finally:
+        with _LOCK:
+            _within.remove(me)
+            if not _within:
+                _UNDO.close()
+            leaving.close()
+
+
+@contextlib.contextmanager
+def _one_for_the_process() -> Iterator[None]:
+    """What threads of Python share: BLAS, and the environment, for what is first imported within."""
     modules, had_torch = len(sys.modules), "torch" in sys.modules
     known = _thread_pools(modules)
     kept = {name: os.environ.get(name) for name in _ONE}
-    _set_environment(_ONE)  # for what is first imported within
-    try:
-        with known.limit(limits=1):
-            yield
-    finally:
-        _set_environment(kept)
-        if len(sys.modules) != modules:
-            _free_what_came(known, torch_too=not had_torch)
-        for package, threads in limited:
-            package.set_num_threads(threads)
+    _set_environment(_ONE)
+    with known.select(user_api="blas").limit(limits=1):
+        yield
+    _set_environment(kept)
+    if len(sys.modules) != modules:
+        _free_what_came(known, torch_too=not had_torch)
 
 
 def pin_one_thread() -> None:
@@ -47,19 +77,19 @@ def pin_one_thread() -> None:
     _set_environment(_ONE)
     if "numba" not in sys.modules:  # it would refuse to compile once the number had changed
         os.environ["NUMBA_NUM_THREADS"] = "1"
-    _limit_packages()
+    for name in _package_threads():
+        sys.modules[name].set_num_threads(1)
     ThreadpoolController().limit(limits=1)
 
 
-def _limit_packages() -> list[tuple[Any, int]]:
-    """Has torch and numba, where they are loaded, use one thread; gives back what they used."""
-    limited = []
-    for name in ("torch", "numba"):
-        package: Any = sys.modules.get(name)
-        if hasattr(package, "set_num_threads"):  # neither absent nor just being imported by another thread
-            limited.append((package, package.get_num_threads()))
-            package.set_num_threads(1)
-    return limited
+def _package_threads() -> dict[str, int]:
+    """How many threads torch and numba use from this one of Python, where they are loaded."""
+    packages: dict[str, Any] = {name: sys.modules.get(name) for name in ("torch", "numba")}
+    return {
+        name: package.get_num_threads()
+        for name, package in packages.items()
+        if hasattr(package, "set_num_threads")  # neither absent nor just being imported by another thread
+    }
 
 
 def _set_environment(values: Mapping[str, str | None]) -> None:

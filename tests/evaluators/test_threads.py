@@ -86,6 +86,41 @@ print(json.dumps([torch.get_num_threads(), environ.get("OMP_NUM_THREADS"), envir
 
 
 @pytest.mark.slow
+def test_one_thread_holds_for_each_of_two_that_overlap():
+    first_alone, both, last_alone, after = run(
+        """
+counts()
+entered, left, done = threading.Event(), threading.Event(), threading.Event()
+
+def other():
+    entered.wait()
+    with one_thread():
+        print(json.dumps(counts()))
+        left.set()
+        done.wait()
+        print(json.dumps(counts()))
+
+thread = threading.Thread(target=other)
+thread.start()
+with one_thread():
+    print(json.dumps(counts()))
+    entered.set()
+    left.wait()
+done.set()
+thread.join()
+print(json.dumps(counts()))
+"""
+    )
+    for found in (first_alone, both, last_alone):
+        assert (found["torch"], found["numba"]) == (1, 1)
+        assert set(found["mkl"]) <= {"1"}
+        assert set(found["pools"]) == {1}
+    assert after["numba"] == 4
+    assert set(after["mkl"]) <= {"4"}
+    assert 4 in after["pools"]
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("when", ["", "import numba, torch; counts()"])
 def test_a_pinned_process_stays_so_in_all_its_threads(when):
     here, there = run(f"{when}\npin_one_thread()\nprint(json.dumps(counts()))\nprint(json.dumps(elsewhere()))\n")
