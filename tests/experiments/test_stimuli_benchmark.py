@@ -253,6 +253,20 @@ def test_ranks_profiles_and_the_best_arm() -> None:
     assert some.profile("chart", 100)["chart/auto"].tolist() == pytest.approx([1.0, 0.25])
 
 
+def test_a_seed_that_did_not_run_is_left_out_and_said() -> None:
+    some = case(auto=[[0.5, 0.7], [0.6, 0.8]], cma=[[0.2, np.nan], [0.4, np.nan]], tt=[[0.3, np.nan], [np.nan, np.nan]])
+    assert scores.difference(some.at["chart/auto"][100], some.at["chart/cma"][100]).mean == pytest.approx(0.25)
+    best = some.hindsight("chart", 100)
+    assert best is not None
+    assert best.tolist() == pytest.approx([0.2, 0.4]), "tt lacks a unit"
+    assert set(some.ranks("chart", 100)) == {"chart/auto", "chart/cma"}
+    rows = {row.split(" |")[0]: row for row in report.score_table(some, "chart").splitlines()}
+    assert "defaults |" in rows["| auto"]
+    assert "1 of 2 seeds |" in rows["| cma"]
+    assert "1 of 2 units; 1 of 2 seeds |" in rows["| tt"]
+    assert "| *share of the best arm in hindsight* | 2.17 |" in report.differences_table(some, "chart")
+
+
 def test_a_tie_is_called_one() -> None:
     rng = np.random.default_rng(1)
     noise = rng.normal(0, 0.05, (12, 5))
@@ -261,7 +275,7 @@ def test_a_tie_is_called_one() -> None:
     assert near.low < 0 < near.high
     assert 0 < apart.low < 0.1 < apart.high
     assert report._verdict(scores.difference(np.ones((1, 1)), np.zeros((1, 1)))) == "+1.000", "one run says nothing"
-    few = np.array([[1.0, np.nan], [1.0, np.nan]])
+    few = np.array([[1.0, np.nan], [np.nan, 1.0]])
     assert report._verdict(scores.difference(np.ones((2, 2)), few)) == report.MISSING, "neither better nor worse"
     assert report._interval(scores.interval(few)) == report.MISSING
     said = report.differences_table(case(cma=[[0.2, 0.2], [0.2, 0.2]], auto=[[0.5, 0.4], [0.6, 0.5]]), "chart")

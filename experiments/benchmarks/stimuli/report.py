@@ -17,6 +17,7 @@ from experiments.benchmarks.stimuli.scores import (
     difference,
     interval,
     load,
+    whole,
     without_reference,
 )
 
@@ -59,8 +60,9 @@ def score_table(case: Case, information: str) -> str:
     for method in case.methods(information):
         cells = [_interval(interval(case.at[method][b])) if b in case.at[method] else "" for b in case.budgets]
         rank = f"{ranks[method]:.1f}" if method in ranks else ""
-        counted = max(int((~np.isnan(scores).any(1)).sum()) for scores in case.at[method].values())
-        few = "" if counted == len(case.units) else f"; {counted} units"
+        units, seeds = np.max([whole(scores).shape for scores in case.at[method].values()], axis=0).tolist()
+        few = "" if units == len(case.units) else f"; {units} of {len(case.units)} units"
+        few += "" if seeds == len(case.seeds) else f"; {seeds} of {len(case.seeds)} seeds"
         name = method.partition("/")[2]
         lines.append(f"| {name} | {' | '.join(cells)} | {rank} | {TABLE[method].settings}{few} |")
     best = [case.hindsight(information, budget) for budget in case.budgets]
@@ -94,7 +96,7 @@ def differences_table(case: Case, information: str) -> str:
     shares = []
     for budget in case.budgets:
         best = case.hindsight(information, budget)
-        shares.append("" if best is None or budget not in ours else f"{ours[budget].mean() / best.mean():.2f}")
+        shares.append("" if best is None or budget not in ours else f"{interval(ours[budget]).mean / best.mean():.2f}")
     if any(shares):
         lines.append(f"| *share of the best arm in hindsight* | {' | '.join(shares)} |")
     return "\n".join(lines)

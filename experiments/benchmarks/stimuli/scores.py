@@ -84,24 +84,27 @@ class Case:
         known = (LATENT,) if information == LATENT else BOOK[: BOOK.index(information) + 1]
         arms = [self.at[m][budget] for m in self.at if TABLE[m].arm and TABLE[m].information in known
                 and budget in self.at[m]]  # fmt: skip
-        whole = [scores.mean(1) for scores in arms if not np.isnan(scores).any()]
-        return np.max(whole, 0) if whole else None
+        means = [mean for scores in arms if (mean := _each(scores)) is not None]
+        return np.max(means, 0) if means else None
 
     def ranks(self, information: str, budget: int) -> dict[str, float]:
         """Mean rank over units of the methods that ran on all, 1 the best; equal ones share."""
-        whole = {m: s.mean(1) for m in self.methods(information)
-                 if (s := self.at[m].get(budget)) is not None and not np.isnan(s).any()}  # fmt: skip
-        if not whole:
+        means = self._means(information, budget)
+        if not means:
             return {}
-        ranks = rankdata(-np.array(list(whole.values())), axis=0).mean(1)
-        return dict(zip(whole, ranks.tolist(), strict=True))
+        ranks = rankdata(-np.array(list(means.values())), axis=0).mean(1)
+        return dict(zip(means, ranks.tolist(), strict=True))
 
     def profile(self, information: str, budget: int) -> dict[str, Floats]:
         """Of each method that ran on all units: its mean score on each, over that of the best method there."""
-        whole = {m: s.mean(1) for m in self.methods(information)
-                 if (s := self.at[m].get(budget)) is not None and not np.isnan(s).any()}  # fmt: skip
-        best = np.max(list(whole.values()), 0) if whole else np.zeros(0)
-        return {m: np.clip(s / np.maximum(best, 1e-12), 0, None) for m, s in whole.items()}
+        means = self._means(information, budget)
+        best = np.max(list(means.values()), 0) if means else np.zeros(0)
+        return {m: np.clip(s / np.maximum(best, 1e-12), 0, None) for m, s in means.items()}
+
+    def _means(self, information: str, budget: int) -> dict[str, Floats]:
+        """Over seeds ``(units,)``, of the methods that ran on all units."""
+        found = {m: _each(self.at[m][budget]) for m in self.methods(information) if budget in self.at[m]}
+        return {method: means for method, means in found.items() if means is not None}
 
     def running(self, method: str, target: float) -> Running:
         """Expected running time to a score."""
@@ -140,10 +143,16 @@ def without_reference(folder: Path) -> list[str]:
     return sorted(unit for network, unit in pairs if unit not in load_references(network))
 
 
+def whole(scores: Floats) -> Floats:
+    """Of scores ``(units, seeds)`` the seeds that any unit has, and the units that have all of these."""
+    scores = scores[:, ~np.isnan(scores).all(0)]
+    return scores[~np.isnan(scores).any(1)]
+
+
 def interval(scores: Floats, seed: int = 0) -> Interval:
-    """Mean over units of the means over seeds, of scores ``(units, seeds)``; units that are all NaN are left out."""
-    scores = scores[~np.isnan(scores).any(1)]
-    if not len(scores):
+    """Mean over units of the means over seeds, of what is `whole` of scores ``(units, seeds)``."""
+    scores = whole(scores)
+    if not scores.size:
         return Interval(np.nan, np.nan, np.nan)
     low, high = np.percentile(_drawn(scores, seed), (2.5, 97.5))
     return Interval(float(scores.mean()), float(low), float(high))
@@ -159,6 +168,12 @@ def band(paths: Floats, seed: int = 0) -> tuple[Floats, Floats, Floats]:
 def difference(ours: Floats, theirs: Floats, seed: int = 0) -> Interval:
     """Of two methods on the same units and seeds; a tie where the interval includes zero."""
     return interval(ours - theirs, seed)
+
+
+def _each(scores: Floats) -> Floats | None:
+    """Means ``(units,)`` over the seeds that ran; None unless all units have them."""
+    means: Floats = whole(scores).mean(1) if scores.size else np.zeros(0)
+    return means if len(means) == len(scores) and len(means) else None
 
 
 def _drawn(scores: Floats, seed: int) -> Floats:
