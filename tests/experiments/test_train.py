@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import signal
-import subprocess
-import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,9 +14,9 @@ from PIL import Image
 
 from experiments.train import checkpoint
 from mango import zoo
+from tests.experiments.trainings import Train, training
 from tests.optional import optional
 
-ROOT = Path(__file__).parents[2]
 TRAININGS = {
     "vqvae": ["--iterations", "14"],
     "vqvae_prior": ["--iterations", "6"],
@@ -38,34 +37,24 @@ MODELS = {
     "spiking_resnet": "snn-resnet-cifar10",
     "classifier": "vgg-cifar10",
 }
-DYING = """
-import os, signal, sys
-from experiments.train import {name}
-
-replace, saved = os.replace, []
-
-def replace_once(part, path):
-    if str(path).endswith("checkpoint.safetensors"):
-        saved.append(path)
-        if len(saved) == 2:
-            os.kill(os.getpid(), signal.SIGKILL)
-    replace(part, path)
-
-os.replace = replace_once
-{name}.main(sys.argv[1:])
-"""  # killed with one checkpoint whole and the next half in place
 
 
-def command(name: str, data: Path, out: Path) -> list[str]:
+@pytest.fixture(scope="module")
+def train() -> Iterator[Train]:
+    with training() as run:
+        yield run
+
+
+def words(name: str, data: Path, out: Path) -> list[str]:
     common = ["--data", str(data), "--out", str(out), "--device", "cpu", "--every", "2"]
-    return [sys.executable, "-m", f"experiments.train.{name}", *common, *TRAININGS[name]]
+    return [*common, *TRAININGS[name]]
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("images")
     rng = np.random.default_rng(0)
-    for split, count in (("train", 150), ("test", 20)):
+    for split, count in (("train", 30), ("test", 10)):
         for i in range(count):
             place = folder / split / str(i % 10)
             place.mkdir(parents=True, exist_ok=True)
@@ -75,18 +64,16 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", TRAININGS)
-def test_killed_and_resumed_equals_never_killed(name: str, data: Path, tmp_path: Path) -> None:
+def test_killed_and_resumed_equals_never_killed(name: str, train: Train, data: Path, tmp_path: Path) -> None:
     if name == "spiking_resnet":
         optional("spikingjelly")
     whole, killed = tmp_path / "whole", tmp_path / "killed"
-    subprocess.run(command(name, data, whole), cwd=ROOT, check=True, capture_output=True)
-    python, _, _, *words = command(name, data, killed)
-    died = subprocess.run([python, "-c", DYING.format(name=name), *words], cwd=ROOT, stdout=subprocess.DEVNULL)
-    assert died.returncode == -signal.SIGKILL
+    assert train(name, words(name, data, whole)) == 0
+    assert train(name, words(name, data, killed), dying=True) == -signal.SIGKILL
     left = {file.name for file in killed.rglob("*.*") if not file.name.startswith("after-")}
     assert left == {"checkpoint.safetensors", "checkpoint.part"}
     model = MODELS[name]
-    subprocess.run(command(name, data, killed), cwd=ROOT, check=True, capture_output=True)
+    assert train(name, words(name, data, killed)) == 0
     one, other = (replace(zoo.card(model, folder), date="") for folder in (whole, killed))
     assert one == other
     assert zoo.load(model, killed).state_dict().keys() == zoo.load(model, whole).state_dict().keys()

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +13,7 @@ import torch
 
 from experiments.train.series import NOISE, augment
 from mango import zoo
-from tests.experiments.test_train import DYING, ROOT
+from tests.experiments.trainings import ROOT, Train, training
 
 TSLEARN = """
 import numpy as np
@@ -29,14 +28,15 @@ class CachedDatasets:
 """
 
 
-@pytest.fixture
-def environment(tmp_path: Path) -> dict[str, str]:
-    """Of a process that finds a small data set where the package would be."""
-    package = tmp_path / "packages" / "tslearn"
-    package.mkdir(parents=True)
+@pytest.fixture(scope="module")
+def train(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Train]:
+    """In processes that find a small data set where the package would be."""
+    package = tmp_path_factory.mktemp("packages") / "tslearn"
+    package.mkdir()
     (package / "__init__.py").touch()
     (package / "datasets.py").write_text(TSLEARN)
-    return {**os.environ, "PYTHONPATH": f"{package.parent}:{ROOT}"}
+    with training({**os.environ, "PYTHONPATH": f"{package.parent}:{ROOT}"}) as run:
+        yield run
 
 
 def words(out: Path, iterations: int) -> list[str]:
@@ -44,14 +44,11 @@ def words(out: Path, iterations: int) -> list[str]:
 
 
 @pytest.mark.slow
-def test_killed_and_resumed_equals_never_killed(tmp_path: Path, environment: dict[str, str]) -> None:
+def test_killed_and_resumed_equals_never_killed(train: Train, tmp_path: Path) -> None:
     whole, killed = tmp_path / "whole", tmp_path / "killed"
-    train = [sys.executable, "-m", "experiments.train.series"]
-    subprocess.run([*train, *words(whole, 9)], env=environment, cwd=ROOT, check=True, capture_output=True)
-    dying = [sys.executable, "-c", DYING.format(name="series"), *words(killed, 9)]
-    died = subprocess.run(dying, env=environment, cwd=ROOT, stdout=subprocess.DEVNULL)
-    assert died.returncode == -signal.SIGKILL
-    subprocess.run([*train, *words(killed, 9)], env=environment, cwd=ROOT, check=True, capture_output=True)
+    assert train("series", words(whole, 9)) == 0
+    assert train("series", words(killed, 9), dying=True) == -signal.SIGKILL
+    assert train("series", words(killed, 9)) == 0
     one, other = (replace(zoo.card("series-trace", folder), date="") for folder in (whole, killed))
     assert one == other
     assert one.command == (
@@ -60,9 +57,8 @@ def test_killed_and_resumed_equals_never_killed(tmp_path: Path, environment: dic
 
 
 @pytest.mark.slow
-def test_it_learns_and_publishes_what_the_zoo_needs(tmp_path: Path, environment: dict[str, str]) -> None:
-    train = [sys.executable, "-m", "experiments.train.series", *words(tmp_path / "out", 150)]
-    subprocess.run([*train, "--every", "200"], env=environment, cwd=ROOT, check=True, capture_output=True)
+def test_it_learns_and_publishes_what_the_zoo_needs(train: Train, tmp_path: Path) -> None:
+    assert train("series", [*words(tmp_path / "out", 150), "--every", "200"]) == 0
     assert zoo.card("series-trace", tmp_path / "out").figures["accuracy"] > 0.9
     nature = zoo.nature("series-trace", tmp_path / "out")
     assert nature["natural_series"].shape == (40, 275)
