@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import uuid
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from hypothesis import HealthCheck, settings
+from PIL import Image
 
 import mango.configuration
 from mango.optimizers import Optimizer, make_optimizer
@@ -44,6 +46,17 @@ def learner(monkeypatch: pytest.MonkeyPatch) -> str:
 
     monkeypatch.setattr(mango.configuration, "make_optimizer", make)
     return "learner"
+
+
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Searches leave one pixel for each picture: to draw them takes most of a small search."""
+    pixel = io.BytesIO()
+    Image.new("RGB", (1, 1)).save(pixel, "PNG")
+    for name in ("convergence_png", "evolution_gif", "naturalness_png"):
+        for module in ("mango.search.outcome", "mango.analysis.report"):
+            monkeypatch.setattr(f"{module}.{name}", lambda *_, **__: pixel.getvalue())
+    monkeypatch.setattr("mango.search.outcome.best_png", lambda *_, **__: pixel.getvalue())
 
 
 @pytest.fixture(scope="session")

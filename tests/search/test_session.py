@@ -1,6 +1,7 @@
 import io
 import json
 import os
+import shutil
 import sqlite3
 from dataclasses import replace
 
@@ -154,8 +155,10 @@ def test_a_second_search_is_refused_and_changes_nothing(done):
     assert {name: (folder / name).read_bytes() for name in FILES} == before
 
 
-def test_resuming_a_finished_search_writes_the_same_again(done):
+@pytest.mark.usefixtures("undrawn")
+def test_resuming_a_finished_search_writes_the_same_again(done, tmp_path):
     folder, result, _ = done
+    folder = shutil.copytree(folder, tmp_path / "copy")
     again = resume(folder)
     assert {**again, "seconds": 0, "seconds_optimizer": 0} == {**result, "seconds": 0, "seconds_optimizer": 0}
     assert len(json.loads((folder / "config.json").read_text())["sessions"]) == 2
@@ -174,6 +177,7 @@ def stopper(after):
 
 
 @pytest.mark.parametrize("after", [0, 30])
+@pytest.mark.usefixtures("undrawn")
 def test_an_interrupted_search_goes_on_to_the_same_end(tmp_path, done, after):
     with pytest.raises(Stop):
         search(small(probes=7), tmp_path, listener=stopper(after))
@@ -195,6 +199,7 @@ def test_silence_has_no_winner(tmp_path):
     assert "No response found" in (tmp_path / "report.html").read_text()
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_noise_is_repeated_and_weights_are_kept(tmp_path):
     result = search(small(target="tests.fakes:Noisy", repeats=3, weight=0.001), tmp_path)
     assert "best by value + 0.001" in (tmp_path / "report.html").read_text()
@@ -205,6 +210,7 @@ def test_noise_is_repeated_and_weights_are_kept(tmp_path):
     assert "standard error" in (tmp_path / "report.html").read_text()
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_weight_has_the_best_be_natural(tmp_path):
     """The unit likes what only unnatural codes give; the one that is best is told the same way at every stage."""
     told = []
@@ -224,6 +230,7 @@ def test_a_weight_has_the_best_be_natural(tmp_path):
     assert plain["best_value"] > rows["best_value"]
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_what_the_target_knows_of_nature_counts(tmp_path):
     result = search(small(target="tests.fakes:Known"), tmp_path)
     assert (result["natural_maximum"], result["natural_p999"]) == (0.4, 0.35)
@@ -242,6 +249,7 @@ def test_codes_that_are_no_images_are_drawn_too(tmp_path):
     assert parquet.read_table(tmp_path / "trials.parquet")["code"][0].as_py() != []
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_several_units_and_seeds_have_a_summary(tmp_path):
     told = []
     summary = search(small(target="tests.fakes:unit/1-2", budget=20), tmp_path, seeds=[0, 3], listener=told.append)
@@ -266,6 +274,7 @@ def test_several_units_and_seeds_have_a_summary(tmp_path):
         search(small(), tmp_path)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_several_searches_go_on_where_they_stopped(tmp_path):
     def stop(progress):
         if progress.unit == "fake:lif2/2@rate" and progress.done == 10:
@@ -302,6 +311,7 @@ def test_what_is_refused_leaves_nothing(tmp_path, wrong, error, message):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_target_that_raises_keeps_what_was_told(tmp_path, monkeypatch):
     monkeypatch.setenv("FRAGILE", str(tmp_path / "broken"))
     settings = small(target="tests.fakes:Fragile")
@@ -345,6 +355,7 @@ def test_a_study_made_elsewhere_is_left_alone(tmp_path):
         resume(tmp_path / "none")
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_the_first_codes_may_be_samples_of_the_prior(tmp_path):
     search(small(probes=7, probes_from="prior"), tmp_path)
     rows = parquet.read_table(tmp_path / "trials.parquet").to_pylist()
@@ -352,7 +363,7 @@ def test_the_first_codes_may_be_samples_of_the_prior(tmp_path):
     assert max(max(row["code"]) for row in rows[:7]) <= 3  # the fake prior knows the darker half alone
 
 
-@pytest.mark.usefixtures("ray_here")
+@pytest.mark.usefixtures("ray_here", "undrawn")
 def test_workers_change_nothing(tmp_path, done):
     result = search(small(probes=7, workers=2), tmp_path)
     assert [result[f] for f in FIELDS[:13]] == [done[1][f] for f in FIELDS[:13]]
@@ -362,6 +373,7 @@ def values(folder):
     return parquet.read_table(folder / "trials.parquet").column("value").to_pylist()
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_search_keeps_the_chunks_that_it_began_with(tmp_path, monkeypatch):
     sized = small(target="tests.fakes:Sized")
     whole, cut, other = (tmp_path / name for name in ("whole", "cut", "other"))
@@ -381,6 +393,7 @@ def chunk_of(folder):
     return json.loads((folder / "config.json").read_text())["settings"]["chunk"]
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_the_command_of_a_search_names_no_chunk_unless_it_was_given(tmp_path):
     search(small(target="tests.fakes:Sized"), tmp_path / "best")
     assert "--chunk" not in json.loads((tmp_path / "best/config.json").read_text())["command"]
@@ -389,7 +402,7 @@ def test_the_command_of_a_search_names_no_chunk_unless_it_was_given(tmp_path):
     assert chunk_of(tmp_path / "three") == 3
 
 
-@pytest.mark.usefixtures("ray_here")
+@pytest.mark.usefixtures("ray_here", "undrawn")
 def test_the_listener_can_ask_what_each_worker_does(tmp_path):
     seen = []
     search(small(workers=2), tmp_path, listener=lambda p: seen.append((p.stage, p.workers())))
