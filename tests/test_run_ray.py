@@ -11,7 +11,7 @@ from mango.running import run
 from mango.study import Study
 from tests.studies import BOX, Described, content
 
-BUDGET = 90
+BUDGET, CHUNK = 90, 5
 
 
 class Mates:
@@ -25,21 +25,17 @@ class Mates:
 
 def answered(evaluator, batch, learner):
     study = Study(Described(BOX), budget=BUDGET, batch=batch, optimizer=learner, seed=3)
-    with study, evaluator:
+    with study:
         run(study, evaluator)
         assert study.counts()["done"] == BUDGET
         return content(study)
 
 
 @pytest.mark.usefixtures("ray_here")
-@pytest.mark.parametrize(
-    ("batch", "chunk"),
-    [(10, 5), pytest.param(12, 5, marks=pytest.mark.slow), pytest.param(3, 10, marks=pytest.mark.slow)],
-)
-def test_any_number_of_workers_gives_the_same_trials(batch, chunk, learner):
-    expected = answered(LocalEvaluator(Described(BOX), Mates(), chunk=chunk), batch, learner)
-    for workers in (1, 2, 4):
-        evaluator = RayEvaluator(Described(BOX), Mates(), workers=workers, chunk=chunk)
-        assert answered(evaluator, batch, learner) == expected, f"{workers} workers"
-    threads = RayEvaluator(Described(BOX), Mates(), chunk=chunk, concurrency=4)
-    assert answered(threads, batch, learner) == expected, "4 threads"
+@pytest.mark.parametrize("size", [{"workers": 1}, {"workers": 2}, {"workers": 4}, {"concurrency": 4}])
+def test_any_number_of_workers_gives_the_same_trials(size, learner):
+    """In batches of whole chunks, of chunks and a part, and of less than a chunk."""
+    with RayEvaluator(Described(BOX), Mates(), chunk=CHUNK, **size) as workers:
+        for batch in (10, 12, 3):
+            expected = answered(LocalEvaluator(Described(BOX), Mates(), chunk=CHUNK), batch, learner)
+            assert answered(workers, batch, learner) == expected, f"batches of {batch}"
