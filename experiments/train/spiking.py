@@ -24,7 +24,7 @@ from mango.datasets import load_cifar10
 from mango.networks.spiking import BETA, SpikingConvNet
 from mango.targets.preprocess import PREPROCESS
 from mango.targets.spiking.cifar10 import evaluated
-from mango.targets.spiking.engine import over_time
+from mango.targets.spiking.stepping import over_time
 
 SLOPE = 10.0
 LEAK = 0.07  # (1 - beta) times the mean membrane potential of a neuron that spikes, about 0.7

@@ -26,7 +26,7 @@ from mango.appraisal.spiking import accuracy
 from mango.datasets import load_cifar10
 from mango.networks.spiking_resnet import SpikingResNet18
 from mango.targets.spiking.cifar10 import evaluated
-from mango.targets.spiking.engine import over_time
+from mango.targets.spiking.stepping import over_time
 
 NAME = "snn-resnet-cifar10"
 ONSET = 1.0  # current from which on a neuron spikes at all

@@ -16,6 +16,7 @@ PRECISIONS: dict[str, str] = {
     "bfloat16": "convolutions and matrix products in half precision, neurons in float32",
     "float16": "the same with more bits of mantissa and a smaller range",
 }
+ROWS = 4  # with fewer, matrix products round otherwise than with any larger number
 _HALF = {"bfloat16": torch.bfloat16, "float16": torch.float16}
 
 

@@ -16,16 +16,18 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mango.targets.spiking.affine import affine_of
+from mango.targets.spiking.arithmetic import ROWS
 from mango.targets.spiking.graph import IMAGE, Graph, Node
 from mango.targets.spiking.kernels import Affine, Layer
 from mango.targets.spiking.narrow import narrowed
 from mango.targets.spiking.packages import Neuron
 from mango.targets.spiking.packed import Convolution, Convolved, Packed
 from mango.targets.spiking.pooling import is_plain, largest
+from mango.targets.spiking.stepping import integrate, over_time
 from mango.targets.spiking.table import Table, is_monotone
+from mango.targets.spiking.values import Value, leads
 
 ALIGNED = 16  # bytes
-ROWS = 4  # with fewer, matrix products round otherwise than with any larger number
 TABLED = 2**15  # neurons that take about as long to step as a table of all trains takes to make
 MEMORY = {"cpu": 16 * 2**20, "cuda": 2**30}  # bytes of one operation's output over all steps, which split the images
 
@@ -144,7 +146,7 @@ class Engine:
         n, inputs, parts = inputs.shape[1], self._spread_out(inputs), []
         for begin, end in self._spans(max(n, ROWS), MEMORY[inputs.device.type]):
             shown = inputs[:, torch.arange(begin, end, device=inputs.device) % n]
-            values = {IMAGE: _Value(still=shown[0]) if self._repeats else _Value(shown)}
+            values = {IMAGE: Value(still=shown[0]) if self._repeats else Value(shown)}
             self._run(plan, values, {self._input[layer]})
             parts.append(values[self._input[layer]].over_time)
         return (torch.cat(parts, 1) if len(parts) > 1 else parts[0])[:, :n]
@@ -152,12 +154,12 @@ class Engine:
     def _spread_out(self, inputs: Tensor) -> Tensor:
         return inputs.expand(self._steps, *inputs.shape[1:]) if self._spread and not self._repeats else inputs
 
-    def _shown(self, inputs: Tensor) -> _Value:
+    def _shown(self, inputs: Tensor) -> Value:
         """Inputs, with further images where so few would be rounded otherwise."""
         n, least = inputs.shape[1], _least(len(inputs))
         if n < least:
             inputs = inputs[:, torch.arange(least) % n]
-        return _Value(still=inputs[0]) if self._repeats else _Value(inputs)
+        return Value(still=inputs[0]) if self._repeats else Value(inputs)
 
     def _spans(self, n: int, memory: int, alignment: int = 1) -> list[tuple[int, int]]:
         """Images that are evaluated together: as many as memory allows, and about as many in each part."""
@@ -169,9 +171,9 @@ class Engine:
     def _run(
         self,
         nodes: Sequence[Node],
-        values: dict[str, _Value],
+        values: dict[str, Value],
         keep: set[str],
-        seen: Callable[[str, _Value], None] = lambda layer, value: None,  # noqa: ARG005
+        seen: Callable[[str, Value], None] = lambda layer, value: None,  # noqa: ARG005
     ) -> None:
         """Adds the nodes' outputs, forgets what nobody needs but for those to keep, and tells what drives neurons."""
         last = {name: i for i, node in enumerate(nodes) for name in node.inputs}
@@ -184,45 +186,45 @@ class Engine:
                 if last[name] == i and name not in keep:
                     del values[name]
 
-    def _called(self, node: Node, given: Sequence[_Value]) -> _Value:
+    def _called(self, node: Node, given: Sequence[Value]) -> Value:
         """An operation's output over all steps."""
         if self.kernels and isinstance(node.module, nn.Conv2d | nn.Linear) and given[0].packed is not None:
             convolution = self._convolution(node, given[0].packed)
             if convolution is not None:
                 convolved = Convolved(given[0].packed, convolution)
                 self._elements = max(self._elements, convolved.elements)
-                return _Value(convolved=convolved)
+                return Value(convolved=convolved)
         if self.kernels and isinstance(node.module, nn.Module):
             value = given[0]
             if value.packed is not None and self._flattens(node.module) and not value.packed.flat:
-                return _Value(packed=value.packed.flattened())
+                return Value(packed=value.packed.flattened())
             if value.packed is not None and (pooled := value.packed.pooled(node.module)) is not None:
-                return _Value(packed=pooled)
+                return Value(packed=pooled)
             if value.convolved is not None and (further := self._further(value.convolved, node.module)) is not None:
-                return _Value(convolved=further)
+                return Value(convolved=further)
         steps = max((len(value.tensor) for value in given if value.tensor is not None), default=0)
         if node.counts and not self._time_axis:
-            return _Value(counts=True)
+            return Value(counts=True)
         if not steps:
             answer = self._answer(node, [value.still for value in given])
             if node.name in self._repeats:
-                return _Value(answer if self._spread else answer[:1])
-            return answer if isinstance(answer, _Value) else _Value(still=answer)  # a part, see below
+                return Value(answer if self._spread else answer[:1])
+            return answer if isinstance(answer, Value) else Value(still=answer)  # a part, see below
         if self._time_axis:
             answer = self._answer(node, [value.expanded(steps) for value in given])
-            return _Value(answer) if _leads(answer, steps) else _Value(still=answer)
+            return Value(answer) if leads(answer, steps) else Value(still=answer)
         if steps > 1 and isinstance(node.module, nn.Linear) and (more := _misaligned(given[0].over_time)):
             features, n = given[0].over_time, given[0].over_time.shape[1]
-            padded = _Value(F.pad(features, (0, 0) * (features.dim() - 2) + (0, more)))
-            return _Value(self._called(node, [padded]).over_time[:, :n])
+            padded = Value(F.pad(features, (0, 0) * (features.dim() - 2) + (0, more)))
+            return Value(self._called(node, [padded]).over_time[:, :n])
         rows = steps * next(value.tensor.shape[1] for value in given if value.tensor is not None)
         answer = self._answer(node, [value.folded(steps, rows) for value in given])
         if isinstance(answer, tuple) and isinstance(answer[0], Tensor):  # as of chunk: the next operation takes a part
-            return _Value(still=tuple(self._unfolded(part, steps, rows) for part in answer))
+            return Value(still=tuple(self._unfolded(part, steps, rows) for part in answer))
         return self._unfolded(answer, steps, rows)
 
-    def _unfolded(self, answer: Any, steps: int, rows: int) -> _Value:
-        return self._grown(answer.unflatten(0, (steps, -1))) if _leads(answer, rows) else _Value(still=answer)
+    def _unfolded(self, answer: Any, steps: int, rows: int) -> Value:
+        return self._grown(answer.unflatten(0, (steps, -1))) if leads(answer, rows) else Value(still=answer)
 
     def _answer(self, node: Node, given: list[Any]) -> Any:
         """What torch makes of it.
@@ -237,9 +239,9 @@ class Engine:
             given = [images.view(given[0].shape) if given[0].dim() > 4 else images]
         return node.call(*given)
 
-    def _grown(self, tensor: Tensor) -> _Value:
+    def _grown(self, tensor: Tensor) -> Value:
         self._elements = max(self._elements, tensor[0, 0].numel())
-        return _Value(tensor)
+        return Value(tensor)
 
     def _convolution(self, node: Node, spikes: Packed) -> Convolution | None:
         """The convolution of spikes, found out when it is first needed; None where torch has to do it."""
@@ -260,21 +262,21 @@ class Engine:
             self._affines[module] = affine_of(module)
         return convolved.normalised(module, self._affines[module])
 
-    def _fired(self, node: Node, given: _Value) -> _Value:
+    def _fired(self, node: Node, given: Value) -> Value:
         """A neuron's spikes, ``(steps, n, ...)``."""
         neuron = self._neurons[node.name]
         if given.convolved is not None and neuron.dynamics is not None:
             if node.name not in self._layers:
                 self._layers[node.name] = given.convolved.layer(neuron.dynamics)
             if (layer := self._layers[node.name]) is not None:
-                return _Value(packed=given.convolved.fired(layer))
+                return Value(packed=given.convolved.fired(layer))
         currents = given.over_time
         self._elements = max(self._elements, currents[0, 0].numel())
         if self.kernels and neuron.dynamics is not None and currents.dim() in (3, 5):
-            return _Value(packed=Packed.of(currents, neuron.dynamics, self._steps))
+            return Value(packed=Packed.of(currents, neuron.dynamics, self._steps))
         if self._tabled(node, currents):
-            return _Value(self._looked_up(node, currents[0]))
-        return _Value(integrate(neuron, currents, self._steps))
+            return Value(self._looked_up(node, currents[0]))
+        return Value(integrate(neuron, currents, self._steps))
 
     def _tabled(self, node: Node, currents: Tensor) -> bool:
         """Whether the spikes are looked up; the kernels step as fast as they would look up."""
@@ -293,28 +295,6 @@ class Engine:
         as_stored = (spikes.permute(0, 1, 3, 4, 2), currents.permute(0, 2, 3, 1)) if last else (spikes, currents)
         self._tables[node.name].look_up(as_stored[1].contiguous(), as_stored[0])
         return spikes
-
-
-def integrate(neuron: Neuron, currents: Tensor, steps: int) -> Tensor:
-    """Spikes ``(steps, n, ...)`` by the package's own code.
-
-    Args:
-        neuron: is reset before and after.
-        currents: ``(steps or 1, n, ...)``.
-        steps: T.
-    """
-    neuron.reset()
-    spikes = None
-    with torch.autocast(currents.device.type, enabled=False):
-        for t in range(steps):
-            current = currents[t if len(currents) > 1 else 0]
-            spike, _ = neuron.step(current if neuron.alike else current.clone())  # aligned, for weights inside
-            if spikes is None:
-                spikes = over_time(spike, steps)
-            spikes[t] = spike
-    neuron.reset()
-    assert spikes is not None
-    return spikes
 
 
 def is_convolution(node: Node) -> bool:
@@ -352,60 +332,3 @@ def _split(plan: Sequence[Node]) -> tuple[list[Node], list[Node]]:
         else:
             rest.append(node)
     return prefix, rest
-
-
-class _Value:
-    """What an operation gave: a tensor ``(steps or 1, n, ...)``, the number of images, or what has no time axis."""
-
-    def __init__(
-        self,
-        tensor: Tensor | None = None,
-        *,
-        still: Any = None,
-        packed: Packed | None = None,
-        convolved: Convolved | None = None,
-        counts: bool = False,
-    ) -> None:
-        self._tensor, self.still, self.packed, self.convolved, self.counts = tensor, still, packed, convolved, counts
-
-    @property
-    def tensor(self) -> Tensor | None:
-        made = self.packed or self.convolved
-        return self._tensor if made is None else made.tensor
-
-    @property
-    def over_time(self) -> Tensor:
-        """What drives a neuron, in full precision where the maps have less."""
-        currents = self.still if self.tensor is None else self.tensor
-        if not isinstance(currents, Tensor) or currents.dim() < 2:
-            raise TypeError("a neuron is driven by something that does not follow the images")
-        return currents.float() if torch.is_autocast_enabled(currents.device.type) else currents
-
-    def expanded(self, steps: int) -> Any:
-        """With so many steps."""
-        tensor = self.tensor
-        if tensor is None or len(tensor) == steps:
-            return self.still if tensor is None else tensor
-        return tensor.expand(steps, *tensor.shape[1:])
-
-    def folded(self, steps: int, rows: int) -> Any:
-        """With the steps as further images."""
-        if self.counts:
-            return rows
-        return self.still if self.tensor is None else self.expanded(steps).flatten(0, 1)
-
-    def images(self, begin: int, end: int) -> _Value:
-        """Of some images only."""
-        return self if self._tensor is None else _Value(self._tensor[:, begin:end])
-
-
-def _leads(answer: Any, rows: int) -> bool:
-    return isinstance(answer, Tensor) and answer.dim() > 0 and len(answer) == rows
-
-
-def over_time(like: Tensor, steps: int) -> Tensor:
-    """An empty ``(steps, *like.shape)`` in which every step lies in memory as ``like`` does, channels last or first."""
-    if like.dim() == 4 and like.is_contiguous(memory_format=torch.channels_last):
-        n, channels, height, width = like.shape
-        return like.new_empty((steps, n, height, width, channels)).permute(0, 1, 4, 2, 3)
-    return like.new_empty((steps, *like.shape))

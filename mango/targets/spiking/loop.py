@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from mango.errors import InputError
+from mango.targets.spiking.arithmetic import ROWS
 from mango.targets.spiking.copies import copied
-from mango.targets.spiking.engine import ROWS
 from mango.targets.spiking.packages import Package
 
 

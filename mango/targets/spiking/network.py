@@ -21,9 +21,9 @@ from mango.errors import InputError, OptionError, UnknownName
 from mango.targets.places import Index, slices
 from mango.targets.preprocess import Preprocess, checked_stimuli
 from mango.targets.spiking import encoders
-from mango.targets.spiking.arithmetic import check_precision, device_of, maps, reference
+from mango.targets.spiking.arithmetic import ROWS, check_precision, device_of, maps, reference
 from mango.targets.spiking.copies import copied
-from mango.targets.spiking.engine import ROWS, Engine
+from mango.targets.spiking.engine import Engine
 from mango.targets.spiking.graph import Graph, NotAGraph, trace
 from mango.targets.spiking.loop import OwnLoop, Watched, module_of
 from mango.targets.spiking.nir import DT, read_nir

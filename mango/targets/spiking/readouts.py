@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mango.targets.spiking import kernels
-from mango.targets.spiking.engine import integrate
 from mango.targets.spiking.kernels import Dynamics
 from mango.targets.spiking.packages import Neuron
+from mango.targets.spiking.stepping import integrate
 
 TABLE: dict[str, str] = {
     "rate": "spikes per step",
