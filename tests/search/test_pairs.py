@@ -53,24 +53,34 @@ def test_every_row_of_the_tables_is_searched() -> None:
     assert {family(target) for _, target in PAIRS} == set(TARGETS)
 
 
-def params() -> list[object]:
-    """Of the pairs over images one for each generator and each viewer is fast; the others have no code of their own."""
-    fast = {(IMAGES[i % len(IMAGES)], viewer) for i, viewer in enumerate(VIEWERS)}
+def params(*, drawn: bool) -> list[object]:
+    """Drawn are one pair of each generator of images, of each viewer and of each other kind."""
+    one = {(IMAGES[i % len(IMAGES)], viewer) for i, viewer in enumerate(VIEWERS)}
+    one |= {(generators[0], target) for target, generators in BY_LENGTH.items()}
+    one |= {(generator, targets[0]) for generator, targets in FUNCTIONS.items()}
     return [
-        pytest.param(
-            *pair, id=" ".join(pair), marks=[pytest.mark.slow] if pair[0] in IMAGES and pair not in fast else []
-        )
+        pytest.param(*pair, id=" ".join(pair), marks=[pytest.mark.slow] if pair[0] in IMAGES and not drawn else [])
         for pair in PAIRS
+        if (pair in one) == drawn
     ]
 
 
-@pytest.mark.parametrize(("generator", "target"), params())
+@pytest.mark.parametrize(("generator", "target"), params(drawn=True))
 def test_a_tiny_search(generator: str, target: str, tmp_path: Path) -> None:
-    out = tmp_path / "out"
+    searched(generator, target, tmp_path / "out")
+    assert np.asarray(Image.open(tmp_path / "out" / "best.png").convert("L")).std() > 1
+
+
+@pytest.mark.usefixtures("undrawn")
+@pytest.mark.parametrize(("generator", "target"), params(drawn=False))
+def test_a_tiny_search_of_any_other_pair(generator: str, target: str, tmp_path: Path) -> None:
+    searched(generator, target, tmp_path / "out")
+
+
+def searched(generator: str, target: str, out: Path) -> None:
     found = search(Settings(generator=generator, target=target, budget=12, batch=6, workers=0, seed=1), out)
     assert found["evaluations"] == 12
     assert found == json.loads((out / "result.json").read_text())
-    assert np.asarray(Image.open(out / "best.png").convert("L")).std() > 1
     values = pq.read_table(out / "trials.parquet")["value"].to_numpy()
     if not found["responded"]:
         assert np.ptp(values) == 0, "noise drives few units"
