@@ -20,6 +20,8 @@ SMALL = "search --generator tests.fakes:Tiles --optimizer random --batch 10 --wo
 FIRST = [*SMALL, "--target", "tests.fakes:Unit", "--budget", "30"]
 PATIENCE = 300  # seconds; a machine may be busy
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 
 def mango(*words):
     return CliRunner().invoke(app, [str(word) for word in words])
