@@ -33,10 +33,10 @@ from tests.evaluators.subjects import Plain, Visible, answer_all, trials
 
 while not ray.is_initialized():  # it gives itself 30 seconds, too few where much else runs
     try:
-        ray.init(num_cpus=2, num_gpus={gpus}, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+        ray.init(num_cpus=2, num_gpus=1, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
     except Exception:
         ray.shutdown()
-for share in ({{"workers": 2, "gpus": 0.5}}, {{"workers": 1, "gpus": 1}}, {{"workers": 2, "gpus": 1}}, {{"gpus": 2}}):
+for share in ({"workers": 2, "gpus": 0.5}, {"workers": 1, "gpus": 1}, {"workers": 2, "gpus": 1}, {"gpus": 2}):
     try:
         with RayEvaluator(Plain(), Visible(), chunk=1, **share) as evaluator:
             results, _ = answer_all(evaluator, trials(4))
@@ -138,24 +138,13 @@ def test_a_dead_worker_leaves_nothing_on_the_terminal(tmp_path):
 
 
 def test_gpus_are_shared_among_workers():
-    with running(GPUS.format(gpus=1)) as process:
+    with running(GPUS) as process:
         output, errors, code = finish(process)
     assert code == 0, errors
     halves, whole, many, large = output.splitlines()
     assert halves == whole == "[0.0, 0.0, 0.0, 0.0]", "all see the first GPU"
     assert many.startswith("2 workers with gpus=1 each do not fit: Ray counts 1 GPU(s) here, enough for 1; ask for")
     assert large.startswith("2 workers with gpus=2 each do not fit: Ray counts 1 GPU(s) here, enough for 0; ask for")
-
-
-def test_where_there_is_no_gpu_none_can_be_asked_for():
-    with running(GPUS.format(gpus=0)) as process:
-        output, errors, code = finish(process)
-    assert code == 0, errors
-    assert set(output.splitlines()) == {
-        f"each worker is to have gpus={share}, but Ray counts no GPU here; leave gpus out, or give the address of a "
-        "cluster that has some"
-        for share in ("0.5", "1", "2")
-    }
 
 
 def test_ctrl_c_closes_at_once():
