@@ -73,7 +73,7 @@ def test_answers_are_taken_and_counted_while_the_optimizer_learns(service, held)
 
 def test_who_asks_at_once_finds_nothing_left_to_learn(service, monkeypatch):
     client, _ = service
-    monkeypatch.setattr(hosted, "SOON", 5.0)
+    monkeypatch.setattr(hosted, "SOON", 2.0)
     learned = []
     learn = Learner._learn
     monkeypatch.setattr(Learner, "_learn", lambda self, batch: learned.append(len(batch.ids)) or learn(self, batch))
