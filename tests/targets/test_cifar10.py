@@ -93,6 +93,7 @@ def test_bad_names_say_what_is_right(place: str, kind: type[MangoError], says: s
 
 @pytest.mark.slow
 @pytest.mark.parametrize("place", ["output/cat", "layer2/3"])
+@pytest.mark.usefixtures("undrawn")
 def test_a_search_for_a_unit(place: str, tmp_path: Path) -> None:
     words = ["search", "--generator", "vqvae-cifar10", "--target", f"resnet18-cifar10:{place}", "--workers", "0"]
     ran = CliRunner().invoke(app, [*words, "--budget", "60", "--out", str(tmp_path)])

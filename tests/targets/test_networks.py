@@ -120,6 +120,7 @@ def test_what_is_wrong_is_said_in_one_message_before_anything_is_written(tmp_pat
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("undrawn")
 def test_a_search_for_a_unit_from_the_command_line(tmp_path: Path) -> None:
     ran = searched("--target", f"{HERE}:network:2/1@current", "--out", tmp_path)
     assert ran.exit_code == 0, ran.output
@@ -132,6 +133,7 @@ def test_a_search_for_a_unit_from_the_command_line(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("undrawn")
 def test_several_units_are_several_searches(tmp_path: Path) -> None:
     ran = searched("--target", f"{HERE}:network:5/0-1@membrane", "--out", tmp_path)
     assert ran.exit_code == 0, ran.output
