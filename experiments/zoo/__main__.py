@@ -31,9 +31,9 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/zoo"))
     parser.add_argument("--budget", type=int, default=1_000)
     parser.add_argument("--workers", type=int, default=0, help="Ray processes; 0: in this one")
-    parser.add_argument("--smoke", action="store_true", help="two classes, 40 evaluations")
+    parser.add_argument("--smoke", action="store_true", help="one class, 40 evaluations")
     options = parser.parse_args(argv)
-    classes = CIFAR10_CLASSES[:2] if options.smoke else CIFAR10_CLASSES
+    classes = CIFAR10_CLASSES[:1] if options.smoke else CIFAR10_CLASSES
     budget = 40 if options.smoke else options.budget
     wanted = [(network, generator, name) for network in NETWORKS for generator in GENERATORS for name in classes]
     found: dict[str, dict[str, list[dict[str, Any]]]] = {n: {g: [] for g in GENERATORS} for n in NETWORKS}
