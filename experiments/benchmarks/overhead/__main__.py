@@ -36,7 +36,7 @@ def main(arguments: list[str] | None = None) -> None:
         print(f"{loop.table(whole)}\n\n{loop.verdict(whole)}")
         measured["loop"] = whole
     if chosen.only in (None, "growth"):
-        brief: dict[str, Any] = {"axes": (64,), "trials": 100, "seconds": 1.0}
+        brief: dict[str, Any] = {"methods": growth.BRIEF, "axes": (64,), "trials": 100, "seconds": 1.0}
         lives = growth.measure(**(brief if chosen.smoke else {}))
         print(f"\n{growth.table(lives)}")
         measured["growth"] = lives

@@ -13,22 +13,29 @@ from experiments.benchmarks.overhead.lifelong import METHODS, QUADRATIC
 
 AXES = (64, 128, 1024, 4096)
 LONG = 128  # axes at which past trials go to 100,000; elsewhere to 10,000
+BRIEF = ("auto", "pycma", "cmaes separable", "nevergrad DiagonalCMA")  # one method of each package
 PACKAGE = {"pycma": "cma", "cmaes": "cmaes", "nevergrad": "nevergrad"}
 
 
 def measure(
-    *, axes: Sequence[int] = AXES, trials: int = 10_000, long: int = 100_000, seconds: float = 60.0
+    *,
+    methods: Sequence[str] = tuple(METHODS),
+    axes: Sequence[int] = AXES,
+    trials: int = 10_000,
+    long: int = 100_000,
+    seconds: float = 60.0,
 ) -> dict[str, Any]:
     """One row for each method, number of axes and mark that it reached; and what nevergrad could not run.
 
     Args:
+        methods: in ``METHODS``.
         axes: of the box.
         trials: of each run.
         long: of the runs on `LONG` axes.
         seconds: of CPU time after which a run ends.
     """
     rows, failed = [], []
-    for method in METHODS:
+    for method in methods:
         if find_spec(PACKAGE.get(method.split()[0], "mango")) is None:
             continue
         for dim in axes:
