@@ -58,7 +58,7 @@ def main(argv: list[str] | None = None) -> None:
     finally:
         ray.shutdown()
     results = [json.loads(_file(options.out, unit).read_text()) for unit in chosen]
-    uniform = uniform_maxima()
+    uniform = uniform_maxima(16 if options.smoke else None)
     for result in results:
         layer, _, number = result["unit"].partition("/")
         result["uniform_maximum"] = float(uniform[layer][int(number)])
@@ -104,10 +104,10 @@ def search(unit: str, optimizer: str, budget: int, seed: int) -> dict[str, Any]:
         }
 
 
-def uniform_maxima() -> dict[str, NDArray[np.float64]]:
-    """Largest rate of every channel over the 512 codes that are the same label everywhere, by layer."""
+def uniform_maxima(first: int | None) -> dict[str, NDArray[np.float64]]:
+    """Largest rate of every channel over the codes that are the same label everywhere, all or the first, by layer."""
     generator = make_generator(GENERATOR)
-    labels = np.arange(generator.space.levels[0])
+    labels = np.arange(generator.space.levels[0])[:first]
     images = generator.decode(np.repeat(labels[:, None], generator.space.dim, axis=1))
     return {layer: SpikingTarget(network(NETWORK), layer).record(images).max(0) for layer in LAYERS}
 
