@@ -23,9 +23,9 @@ def test_smoke(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "| mango: natural, generated, random |" in printed
     assert "| fc | 4 |" in printed
     searched = json.loads((tmp_path / "search.json").read_text())
-    assert [row["equal_trials"] for row in searched["rows"].values()][:2] == [40, 40]
+    assert [row["equal_trials"] for row in searched["rows"].values()][:2] == [20, 20]
     timed = json.loads((tmp_path / "speed-fc.json").read_text())
-    assert {row["way"] for row in timed["rows"]} >= {"loop", "hoisted", "numba", "dense"}
+    assert {row["way"] for row in timed["rows"]} >= {"loop", "numba", "dense"}
     assert all(seconds > 0 for row in timed["rows"] for seconds in row["cpu_s"])
     assert {path.name for path in tmp_path.glob("*.png")} == {"speed.png", "exact.png"}
     written = {path: path.stat().st_mtime_ns for path in tmp_path.glob("*.json")}

@@ -41,7 +41,7 @@ def main(arguments: list[str] | None = None) -> None:
     cases = [name for name in cases if name in (chosen.networks or (["fc"] if chosen.smoke else cases))]
     parts = PARTS if chosen.only is None else (chosen.only,)
     if "speed" in parts:
-        quick: dict[str, Any] = {"rounds": (1, 1), "batches": (1, 16), "ways": ("loop", "hoisted", "numba", "dense")}
+        quick: dict[str, Any] = {"rounds": (1, 1), "batches": (1, 16), "ways": ("loop", "numba", "dense")}
         for name in cases:
             file = out / f"speed-{name}.json"
             _once(file, lambda name=name: speed.measure(name, chosen.data, **(quick if chosen.smoke else {})))  # type: ignore[misc]
@@ -52,7 +52,7 @@ def main(arguments: list[str] | None = None) -> None:
                 file = out / f"exact-{name}-{kind}.json"
                 _once(file, lambda n=name, k=kind: exact.measure(n, k, chosen.data, **(few if chosen.smoke else {})))  # type: ignore[misc]
     if "search" in parts:
-        short = {"evaluations": 40, "batch": 20}
+        short = {"evaluations": 20, "batch": 10}
         _once(out / "search.json", lambda: search.measure(**(short if chosen.smoke else {})))
     print(report.text(out))
     for name, png in figure.drawn(out).items():
