@@ -9,7 +9,8 @@ here every core is written down in closed form (`tt_cores`) from what a bounded 
 
 An additive model of the whole archive (`tt_anova`) tilts each of them towards what it predicts to be better. The
 consensus goes alone; only while it has stalled do all three take equal turns, so that the rank grows where one center
-does not do. experiments/benchmarks/tt_ablation shows what each part brings.
+does not do. Once these have stalled too, the search begins anew from the prior, and nothing but the recommendation
+remembers what was before. experiments/benchmarks/tt_ablation shows what each part brings.
 """
 
 from __future__ import annotations
@@ -63,6 +64,7 @@ class TensorTrain(Optimizer):
     TILT: ClassVar[float] = 0.25
     BEST: ClassVar[int] = 256
     PATIENCE: ClassVar[int] = 100  # answers without a new best, and one for each axis, until the consensus has stalled
+    ENDURANCE: ClassVar[int] = 2  # times this patience until all trains have stalled, and the search begins anew
 
     def __init__(self, *args: Any, **keywords: Any) -> None:
         super().__init__(*args, **keywords)
@@ -73,11 +75,17 @@ class TensorTrain(Optimizer):
                 self.natural if self.chart is None else self.chart.to_coordinates(self.natural)
             )
         self._prior = Prior(self._axes, natural)
-        self._archive = Archive(len(self._axes.sizes), self.BEST)
         self._first_step = self.STEP
         if natural is not None and self._prior.ordered.any():
             spreads = self._prior.places(natural).std(0)[self._prior.ordered]
             self._first_step = float(np.clip(self.NATURAL_STEP * np.median(spreads), *self.STEPS))
+        self._patience = self.PATIENCE + len(self._axes.sizes)
+        self._begin()
+
+    def _begin(self) -> None:
+        """A search of which nothing is known yet, and which hears nothing of trials that are still under way."""
+        self._begun = self._next  # its first trial
+        self._archive = Archive(len(self._axes.sizes), self.BEST)
         self._steps = np.full(len(ARMS), self._first_step)
         self._owner: dict[int, int] = {}  # open trial -> arm
         self._since = 0  # own answers since the last new best
@@ -100,8 +108,7 @@ class TensorTrain(Optimizer):
 
     def _turns(self, n: int) -> Digits:
         """Which arm draws each of ``n`` proposals."""
-        patience = self.PATIENCE + len(self._axes.sizes)
-        if self._since < patience:
+        if self._since < self._patience:
             return np.zeros(n, np.int64)
         return self.rng.permutation(np.arange(n) + self.rng.integers(len(ARMS))) % len(ARMS)
 
@@ -201,10 +208,12 @@ class TensorTrain(Optimizer):
 
     def _learn(self, batch: Learned) -> None:
         owners = np.array([self._owner.pop(int(number), -1) for number in batch.ids], np.int64)
-        measured = ~np.isnan(batch.values)
+        measured = ~np.isnan(batch.values) & (batch.ids >= self._begun)
         self._adapt(batch.only(measured), owners[measured])
         improved = self._take(batch.only(measured))
         self._since = 0 if improved else self._since + int(measured.sum())
+        if self._since >= self.ENDURANCE * self._patience:
+            self._begin()
 
     def _observe(self, batch: Learned) -> None:
         if self._take(batch.only(~np.isnan(batch.values))):
@@ -237,6 +246,7 @@ class TensorTrain(Optimizer):
             "steps": self._steps,
             "owner_ids": np.array(owned, np.int64),
             "owner_arms": np.array([self._owner[number] for number in owned], np.int64),
+            "begun": self._begun,
             "since": self._since,
             "fresh": self._fresh,
             **{f"archive_{name}": part for name, part in self._archive.state().items()},
@@ -248,7 +258,7 @@ class TensorTrain(Optimizer):
     def _restore(self, state: State) -> None:
         self._steps = state["steps"]
         self._owner = dict(zip(state["owner_ids"].tolist(), state["owner_arms"].tolist(), strict=True))
-        self._since, self._fresh = int(state["since"]), int(state["fresh"])
+        self._begun, self._since, self._fresh = (int(state[name]) for name in ("begun", "since", "fresh"))
         self._archive.restore({k.removeprefix("archive_"): v for k, v in state.items() if k.startswith("archive_")})
         if "terms" in state:
             self._model = tt_anova.Additive(state["terms"], float(state["skill"]))

@@ -10,7 +10,7 @@ from mango.errors import OptionError
 from mango.optimizers import make_optimizer
 from mango.optimizers.tt import ARMS, TensorTrain
 from mango.space import SearchSpace
-from tests.optimizers.runs import search
+from tests.optimizers.runs import expect_same_future, search
 
 BITS = SearchSpace.grid(30, 2)
 SMOOTH = SearchSpace.box(20, -3.0, 3.0, prior="normal")
@@ -98,6 +98,28 @@ def test_the_rank_grows_while_the_consensus_has_stalled(space: SearchSpace) -> N
     assert set(turns[1]) == {"consensus"}
     assert [turns[2].count(arm) for arm in ARMS] == [10, 10, 10]
     assert set(turns[3]) == {"consensus"}
+
+
+def test_it_begins_anew_once_all_trains_have_stalled() -> None:
+    optimizer = make_optimizer("tt", SMOOTH, seed=0)
+    ids, codes, _ = optimizer.ask(20)
+    optimizer.tell(ids, np.arange(20.0))
+    for _ in range(TensorTrain.ENDURANCE * (TensorTrain.PATIENCE + SMOOTH.dim) // 20 - 1):
+        early = optimizer.ask(20)
+        optimizer.tell(early.ids, np.zeros(20))
+    assert set(early.origins) == {"consensus", "mosaic", "local"}
+    under_way = optimizer.ask(20)
+    last = optimizer.ask(20)
+    optimizer.tell(last.ids, np.zeros(20))
+    optimizer.tell(under_way.ids, np.ones(20))
+    anew = optimizer.ask(20)
+    assert set(anew.origins) == {"prior"}, "answers to the search before teach it nothing"
+    np.testing.assert_array_equal(optimizer.recommend(), codes[-1])
+    again = make_optimizer("tt", SMOOTH, seed=0)
+    again.load_state_dict(optimizer.state_dict())
+    expect_same_future(optimizer, again, lambda codes: -np.square(codes).sum(1))
+    optimizer.tell(anew.ids, np.arange(20.0))
+    assert set(optimizer.ask(20).origins) == {"consensus"}
 
 
 def test_foreign_points_do_not_stall_it() -> None:
