@@ -74,21 +74,22 @@ def convergence_png(case: Case) -> bytes:
                 if method in list(colours)[:BANDS]:
                     axes.fill_between(x, low, high, color=colour, alpha=0.12, linewidth=0, zorder=1)
                 ends.append((float(mean[-1]), method.partition("/")[2], colour))
-        best = [(b, s.mean()) for b in case.budgets if (s := case.hindsight(information, b)) is not None]
+        ours = [b for b in case.budgets if any(b in case.at[m] for m in case.methods(information))]
+        best = [(b, s.mean()) for b in ours if (s := case.hindsight(information, b)) is not None]
         if best:
             x, y = zip(*best, strict=True)
             axes.plot(x, y, color=LIGHT.ink, linewidth=1.2, dashes=(4, 2), zorder=4)
             ends.append((float(y[-1]), "best arm, hindsight", LIGHT.ink))
         _evaluations(axes)
-        axes.set_xlim(10, max(case.budgets))
+        axes.set_xlim(10, max(max(case.at[m]) for m in case.methods(information)))
         axes.set_ylim(min(0.0, axes.get_ylim()[0]), None)
         _end_labels(axes, ends)
     return _png(figure)
 
 
 def profiles_png(case: Case) -> bytes:
-    """Share of units on which a method reaches a share of the best method's score, at the largest budget."""
-    last = max(case.budgets)
+    """Share of units on which a method reaches a share of the best one's score, where half of the methods still ran."""
+    last = _shared(case, list(case.at))
     figure, panels = _figure(
         case, f"Share of units on which a method has this share of the best one's score, {last:,} evaluations", PANEL
     )
@@ -153,9 +154,9 @@ def running_png(case: Case) -> bytes:
 
 
 def _colours(case: Case, information: str) -> Mapping[str, str]:
-    """Of `auto` and the best others at the largest budget, in their order."""
+    """Of `auto` and the best others at the largest budget to which half of the methods ran, in their order."""
     methods = case.methods(information)
-    last = max(case.budgets)
+    last = _shared(case, methods)
     final = {m: interval(case.at[m][last]).mean for m in methods if last in case.at[m]}
     ordered = sorted((m for m in final if not np.isnan(final[m])), key=lambda m: -final[m])
     always = [m for m in methods if m.partition("/")[2] == "auto"]
@@ -166,9 +167,15 @@ def _colours(case: Case, information: str) -> Mapping[str, str]:
     }
 
 
+def _shared(case: Case, methods: Sequence[str]) -> int:
+    """The largest budget to which half of the methods ran."""
+    reached = sorted(max(case.at[method]) for method in methods)
+    return reached[len(reached) // 2]
+
+
 def _by_rank(case: Case, information: str) -> list[str]:
     """Methods that ran on all units, best first."""
-    ranks = case.ranks(information, max(case.budgets))
+    ranks = case.ranks(information, _shared(case, case.methods(information)))
     return sorted(ranks, key=lambda method: ranks[method])
 
 
