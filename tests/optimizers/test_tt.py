@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import numpy as np
@@ -217,18 +216,6 @@ def test_its_own_state_stays_small() -> None:
         own = {name: part for name, part in optimizer.state_dict().items() if name.startswith("method.")}
         sizes.append(sum(np.asarray(part).nbytes for part in own.values()))
     assert sizes[0] == sizes[1] < 1e6
-
-
-@pytest.mark.slow
-def test_a_proposal_takes_under_a_millisecond() -> None:
-    optimizer = TensorTrain(SearchSpace.box(128), seed=0)
-    times = []
-    for _ in range(100):
-        before = time.process_time()
-        ids, codes, _ = optimizer.ask(20)
-        optimizer.tell(ids, one_max(codes))
-        times.append((time.process_time() - before) / 20)
-    assert np.median(times[50:]) < 1e-3
 
 
 def test_bad_options_are_refused() -> None:
