@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import cache
+from typing import Any
 
 import torch
+from torch import Tensor
+from torch.nn import functional as F
+from torch.overrides import TorchFunctionMode
 
 from mango.errors import OptionError, UnknownName
 
@@ -56,11 +61,16 @@ def check_precision(name: str, device: torch.device) -> None:
 
 
 @contextmanager
-def reference(device: torch.device) -> Iterator[None]:
+def reference(device: torch.device, *, stepwise: bool = False) -> Iterator[None]:
     """Within it torch computes as the network's own loop should: in float32, and the same each time.
 
     On the CPU it uses one thread, for spikes must not depend on the number of cores; on a GPU no TF32, which torch's
     convolutions take by default.
+
+    Args:
+        device: of the network.
+        stepwise: whether its own loop shows linear layers the rows of one step, which are few: they are taken in groups
+            then, in all evaluations, where their rounding would depend on how many there are (`rows_matter`).
     """
     with ExitStack() as stack:
         threads = torch.get_num_threads()
@@ -70,7 +80,41 @@ def reference(device: torch.device) -> Iterator[None]:
             stack.enter_context(_tf32(False))
             stack.enter_context(_set(torch.backends.cudnn, "deterministic", True))
             stack.enter_context(_set(torch.backends.cudnn, "benchmark", False))
+        elif stepwise and rows_matter():
+            stack.enter_context(_InGroups())
         yield
+
+
+@cache
+def rows_matter() -> bool:
+    """Whether a product of many rows rounds otherwise than one of few, as MKL's do on some processors (Ice Lake)."""
+    generator = torch.Generator().manual_seed(0)
+    weight = torch.randn((10, 4096), generator=generator)
+    rows = torch.randn((32 * ROWS, 4096), generator=generator)
+    with reference(torch.device("cpu")):
+        return not torch.equal(F.linear(rows, weight), _in_groups(rows, weight))
+
+
+class _InGroups(TorchFunctionMode):
+    """Linear layers of features ``(rows, inputs)`` see so few rows at a time that none depends on the others."""
+
+    def __torch_function__(
+        self,
+        func: Any,
+        types: Any,
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        return (_in_groups if func is F.linear else func)(*args, **kwargs or {})
+
+
+def _in_groups(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """A linear layer, of features in float32 `ROWS` rows at a time."""
+    if not isinstance(input, Tensor) or input.dim() != 2 or input.dtype != torch.float32:
+        return F.linear(input, weight, bias)
+    rows = len(input)
+    filled = input[torch.arange(-(-rows // ROWS) * ROWS) % rows]
+    return torch.cat([F.linear(group.clone(), weight, bias) for group in torch.split(filled, ROWS)])[:rows]
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
 from itertools import product
@@ -129,6 +130,7 @@ class SpikingNetwork:
                     f"{type(network).__name__} makes its time steps itself and sees the same stimulus at each; "
                     f"encoder={encoder!r} needs a network that is called once a step, or with whole trains"
                 )
+        with self._reference():
             own = self._loop.run(probes, self._loop.layers)
             self._loop.check_repeats(own)
             self.layers = {name: tuple(watched.spikes.shape[2:]) for name, watched in own.items()}
@@ -245,7 +247,7 @@ class SpikingNetwork:
         for readout in readouts:
             self.check_readout(layer, readout)
         images = checked_stimuli(stimuli, self.stimulus_shape)
-        with reference(self.device):
+        with self._reference():
             activity = self._activity(self._inputs(images, seeds, least=self._least), layer, index)
             answers = [activity.read(readout)[: len(images)] for readout in readouts]
         if self._neurons[layer].alike:
@@ -266,7 +268,7 @@ class SpikingNetwork:
             activity = Activity(self._neurons[layer], currents, self.steps, packed, known)
             answers[layer] = [activity.read(readout)[: len(images)] for readout in readouts]
 
-        with reference(self.device):
+        with self._reference():
             inputs = self._inputs(images, seeds, least=self._least)
             if self._engine is None:
                 for layer, watched in self._loop.run(inputs, tuple(self.layers)).items():
@@ -292,6 +294,10 @@ class SpikingNetwork:
                 currents = self._engine.currents(inputs, layer)
                 currents = currents[(slice(None), slice(None), *place)] if neuron.alike else currents
         return Activity(neuron, currents, self.steps, packed=self._engine.kernels)
+
+    def _reference(self) -> AbstractContextManager[None]:
+        fused = any(isinstance(module, nn.MultiheadAttention) for module in self._network.modules())  # not in groups
+        return reference(self.device, stepwise=not (self._loop.takes_time or fused))
 
     def _inputs(self, images: Tensor, seeds: encoders.Seeds, least: int = 1) -> Tensor:
         """What the network sees, ``(steps or 1, n, ...)``; images are repeated until there are so many."""

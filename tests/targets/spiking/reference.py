@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from mango.targets.spiking import SpikingNetwork, arithmetic
+from mango.targets.spiking import SpikingNetwork
 
 Trains = dict[str, tuple[Tensor, Tensor]]  # input currents and spikes of each layer, (steps, n, ...)
 Run = Callable[[nn.Module, Tensor, int], None]
@@ -39,7 +39,7 @@ def own(network: nn.Module, images: NDArray[np.float32], steps: int, run: Run, k
 
 def of_mango(network: SpikingNetwork, images: NDArray[np.float32], layer: str) -> tuple[Tensor, Tensor]:
     """The same of one layer, as mango evaluates it."""
-    with torch.inference_mode(), arithmetic.reference(network.device):
+    with torch.inference_mode(), network._reference():
         activity = network._activity(network._inputs(torch.from_numpy(images), None), layer, ())
         return activity.currents.expand(network.steps, *activity.currents.shape[1:]), activity.spikes
 
