@@ -3,11 +3,12 @@
 On continuous axes quasi-Newton ascent where the target turns out to be smooth, then in turn with CMA-ES, which is
 diagonal where axes are many and has all of a rough target's budget; where many axes have a unit-normal prior, as those
 of an adversarial network have, and the budget allows five evaluations for each, CMA-ES stays on the sphere on which
-such codes lie. On grids and labels mutation of the best found. On a code book, uniform codes are looked at first, and
-few natural ones, but as soon as answers tell which kind leads that one alone. Then CMA-ES in a chart and mutation of
-the best found, which finishes what smooth coordinates cannot express, take turns. The chart is that of low spatial
-frequencies; where codes lie on no map, of principal components of natural codes. (Both charts in turns found no more.)
-Every answer reaches all of them. Under noise the incumbent is the code of which most is expected, see `leaders`.
+such codes lie. On grids mutation of the best found. On a code book, uniform codes are looked at first, and few natural
+ones, but as soon as answers tell which kind leads that one alone. Then CMA-ES in a chart and mutation of the best
+found, which finishes what smooth coordinates cannot express, take turns; mutation alone where nothing but labels is
+known, which has no chart. The chart is that of low spatial frequencies; where codes lie on no map, of principal
+components of natural codes. (Both charts in turns found no more.) Every answer reaches all of them. Under noise the
+incumbent is the code of which most is expected, see `leaders`.
 """
 
 from __future__ import annotations
@@ -92,7 +93,8 @@ class Auto(Optimizer):
     def _probes(self, chart: Chart | str | None) -> dict[str, type[Optimizer]]:
         """What is looked at first, where there is enough of it and it is not the user's chart that is searched."""
         known = {"uniform": int(self.space.levels[0]), "natural": 0 if self.natural is None else len(self.natural)}
-        if chart is not None or self._charted is None or not uniform.suits(self.space):
+        ordered = self._charted is None and self.space.ordered.any()
+        if chart is not None or ordered or not uniform.suits(self.space):
             return {}
         return {name: kind for name, kind in PROBERS.items() if known[name] >= PROBES}
 
@@ -100,14 +102,13 @@ class Auto(Optimizer):
         """Which arm asks for each trial."""
         if self.space.is_box:
             return self._turns_in_a_box(ids)
-        if self._charted is None:
-            return ["mutation"] * len(ids)
+        later = ["mutation"] if self._charted is None else [self._charted[0], "mutation"]
         probes = [name for name in PROBERS if name in self._arms]
         most = LOOK * (self.budget or math.inf)
         look = min(PROBES if len(probes) == 1 else PROBES * RARE / (RARE - 1), most) if probes else 0.0
         turns = []
         for number in ids.tolist():
-            turn = self._kinds(probes, number >= TRIED * look) if number < look else [self._charted[0], "mutation"]
+            turn = self._kinds(probes, number >= TRIED * look) if number < look else later
             turns.append(turn[number % len(turn)])
         return turns
 

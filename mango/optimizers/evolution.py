@@ -6,7 +6,8 @@ no mutation rate needs tuning. (There a mutation rate is drawn, here the number 
 proposal is a child of the incumbent at the time of asking, so that any number can be under way: a (1 + lambda) strategy
 without generations. What a change is:
 
-* a label becomes another label, uniformly;
+* a label becomes another one: any, or, where all axes share one book, every other time one that stands elsewhere in the
+  code, for what is good in one place often is in another;
 * an ordered grid point becomes another one, with a probability that falls as its distance to the power of 1.5;
 * a continuous axis moves by a Gaussian step, mirrored at the bounds; each child draws its scale log-uniformly between
   1/1000 and all of the axis's spread.
@@ -30,11 +31,12 @@ from numpy.typing import NDArray
 
 from mango.optimizers.base import Floats, Ids, Learned, Optimizer, State, merit, ranking
 from mango.optimizers.bounds import mirrored
-from mango.optimizers.patches import Patches, suits
+from mango.optimizers.patches import Patches, share_labels, suits
 from mango.space import Codes, SearchSpace
 
 BETA = 1.5  # exponent of the power laws
 PATCHED = 0.5  # share of children with a changed rectangle, where labels lie on a map
+COPIED = 0.5  # share of changed labels that are copied from elsewhere in the code, where they lie on no map
 SMALLEST = 1e-3  # scale of a continuous step, of the axis's spread
 
 
@@ -51,6 +53,7 @@ class Evolution(Optimizer):
         widest = 1.0 if domain.prior == "normal" else math.inf
         self._spread = np.minimum((domain.upper - domain.lower) / math.sqrt(12), widest)
         self._patches = Patches(domain) if suits(domain) else None
+        self._copies = self._patches is None and share_labels(domain)
         self._parent: NDArray[Any] | None = None
         self._merit = (-math.inf, -math.inf)
 
@@ -100,11 +103,16 @@ class Evolution(Optimizer):
         scale = SMALLEST ** self.rng.random()
         domain = self.domain
         discrete, real = axes[~domain.continuous[axes]], axes[domain.continuous[axes]]
+        before = child.copy()
         if len(real):
             moved = child[real] + scale * self._spread[real] * self.rng.standard_normal(len(real))
             child[real] = mirrored(moved, domain.lower[real], domain.upper[real])
         for axis in discrete.tolist():
-            child[axis] = self._other(int(child[axis]), int(domain.levels[axis]), bool(domain.ordered[axis]))
+            elsewhere = before[before != before[axis]] if self._copies and self.rng.random() < COPIED else ()
+            if len(elsewhere):
+                child[axis] = elsewhere[self.rng.integers(len(elsewhere))]
+            else:
+                child[axis] = self._other(int(child[axis]), int(domain.levels[axis]), bool(domain.ordered[axis]))
 
     def _other(self, point: int, levels: int, ordered: bool) -> int:
         """Another point of a discrete axis."""

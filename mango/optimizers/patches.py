@@ -56,9 +56,14 @@ class Patches:
 
 
 def suits(space: SearchSpace) -> bool:
-    """Whether the axes lie on a map and share one set of labels, not ordered."""
+    """Whether the axes lie on a map and share one set of labels."""
+    return space.layout is not None and len(space.layout) == 2 and share_labels(space)
+
+
+def share_labels(space: SearchSpace) -> bool:
+    """Whether the axes share one set of labels, not ordered: those of one code book."""
     shared = (space.levels == space.levels[0]).all() and space.levels[0] > 1 and not space.ordered.any()
-    return bool(space.layout is not None and len(space.layout) == 2 and shared)
+    return bool(shared)
 
 
 def _length(most: int, rng: np.random.Generator) -> int:

@@ -21,7 +21,7 @@ from tests.optimizers.spaces import PLACES
 
 FOLDER = Path(__file__).parent / "golden"
 NAMES = [*(name for name in TABLE if name != "nevergrad"), "nevergrad:NGOpt", "nevergrad:OnePlusOne"]
-WHERE = ("normal", "grid", "binary", "codebook-natural", "codebook@frequencies")
+WHERE = ("normal", "grid", "binary", "labels", "codebook-natural", "codebook@frequencies")
 SEED, BATCH, PROPOSALS = 20, 10, 50
 
 

@@ -55,4 +55,14 @@ def test_natural_codes_stand_back_where_little_can_be_looked_at() -> None:
 def test_codes_without_a_map_are_searched_in_principal_components_of_natural_ones() -> None:
     bare = SearchSpace.codebook(SPACE.dim, 32, SPACE.embedding)
     assert "principal" in {o.partition(":")[0] for o in origins(Auto(bare, seed=0, natural=NATURAL), FIRST, 2)}
-    assert set(origins(Auto(bare, seed=0), FIRST, 2)) == {"mutation:prior", "mutation"}
+    assert "mutation" == set(origins(Auto(bare, seed=0), FIRST, 2)[PROBES:]).pop().partition(":")[0]
+
+
+def test_uniform_codes_are_looked_at_first_where_nothing_but_labels_is_known() -> None:
+    why = origins(Auto(SearchSpace.codebook(6, 100), seed=0), PROBES, 2)
+    assert set(why[:PROBES]) == {"uniform"}
+    assert set(why[PROBES:]) == {"mutation"}
+
+
+def test_mutation_alone_asks_on_a_grid() -> None:
+    assert set(origins(Auto(SearchSpace.grid(6, 100), seed=0), PROBES, 2)) == {"mutation:prior", "mutation"}

@@ -47,6 +47,17 @@ def test_labels_change_to_any_other_alike_and_grid_points_mostly_to_neighbours()
     assert jumps.max() > 10
 
 
+def test_half_of_the_changed_labels_are_copied_from_elsewhere_in_the_code() -> None:
+    optimizer, parent = started(SearchSpace.codebook(12, 1000))
+    _, codes, _ = optimizer.ask(4000)
+    rows, axes = np.nonzero(codes != parent)
+    assert 0.47 < np.isin(codes[rows, axes], parent).mean() < 0.55
+    alike = np.zeros((1, 12), int)  # nothing else to copy
+    optimizer.observe(alike, [1.0])
+    _, codes, _ = optimizer.ask(1000)
+    assert (codes != alike).any(1).all()
+
+
 def test_continuous_steps_have_every_scale_and_stay_inside() -> None:
     optimizer, parent = started(SearchSpace.box(6, -1.0, 1.0))
     _, codes, _ = optimizer.ask(5000)
