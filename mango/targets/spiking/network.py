@@ -130,6 +130,8 @@ class SpikingNetwork:
                     f"{type(network).__name__} makes its time steps itself and sees the same stimulus at each; "
                     f"encoder={encoder!r} needs a network that is called once a step, or with whole trains"
                 )
+        attentive = any(isinstance(module, nn.MultiheadAttention) for module in self._network.modules())
+        self._stepwise = not (self._loop.takes_time or attentive)  # torch fuses attention, but for rows in groups
         with self._reference():
             own = self._loop.run(probes, self._loop.layers)
             self._loop.check_repeats(own)
@@ -296,8 +298,7 @@ class SpikingNetwork:
         return Activity(neuron, currents, self.steps, packed=self._engine.kernels)
 
     def _reference(self) -> AbstractContextManager[None]:
-        fused = any(isinstance(module, nn.MultiheadAttention) for module in self._network.modules())  # not in groups
-        return reference(self.device, stepwise=not (self._loop.takes_time or fused))
+        return reference(self.device, stepwise=self._stepwise)
 
     def _inputs(self, images: Tensor, seeds: encoders.Seeds, least: int = 1) -> Tensor:
         """What the network sees, ``(steps or 1, n, ...)``; images are repeated until there are so many."""
