@@ -12,7 +12,7 @@ from torch import nn
 
 from mango.errors import OptionError, UnknownName
 from mango.targets import make_target
-from mango.targets.spiking import SpikingNetwork
+from mango.targets.spiking import SpikingNetwork, arithmetic
 from mango.targets.spiking.arithmetic import check_precision, device_of, maps, reference
 from tests.targets.spiking.examples import SHAPE, Deciding, convolutional, leaky, stimuli
 
@@ -133,3 +133,20 @@ def test_a_gpu_answers_as_the_cpu_does(precision: str) -> None:
     rates = there.read(stimuli(70), "4", (), "rate")
     assert np.abs(rates - expected).mean() < (1e-4 if precision == "float32" else 0.01)
     assert np.array_equal(there.read(stimuli(70), "4", (), "rate"), rates)
+
+
+def test_where_rounding_depends_on_rows_a_row_does_not_depend_on_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(arithmetic, "rows_matter", lambda: True)
+    linear = nn.functional.linear
+    generator = torch.Generator().manual_seed(1)
+    rows, weight = (torch.randn((n, 4096), generator=generator) for n in (50, 10))
+    bias = torch.randn(10, generator=generator)
+    with reference(CPU, stepwise=True):
+        whole = linear(rows, weight, bias)
+        for n in (1, 3, 4, 7, 50):
+            assert torch.equal(linear(rows[:n], weight, bias), whole[:n])
+        assert linear(rows[:0], weight, bias).shape == (0, 10)
+        tokens = linear(rows.view(5, 10, 4096), weight, bias=bias)
+    with reference(CPU):
+        torch.testing.assert_close(whole, linear(rows, weight, bias), rtol=0, atol=1e-3)
+        assert torch.equal(tokens, linear(rows.view(5, 10, 4096), weight, bias))
