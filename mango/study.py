@@ -33,6 +33,7 @@ __all__ = ["Study", "verify"]
 NATURAL_CODES = 1000  # drawn from a generator that has them, for charts and priors
 SNAPSHOT_BATCHES = 20  # between snapshots, or more:
 SNAPSHOT_COSTS = 20.0  # times what the last one took passes in the optimizer, so that they take a twentieth at most
+SNAPSHOT_LATEST = 2.0  # seconds in the optimizer after which there is one all the same: a resume repeats no more
 
 
 class Study(Account):
@@ -172,7 +173,8 @@ class Study(Account):
         self._state = None  # a ledger and an optimizer once rebuilt
         self._counted = 0.0  # seconds in the optimizer that the log has
         self._delivered: set[int] = set()  # open trials that this process has answered asks with
-        self._snapshot_due = SNAPSHOT_BATCHES * configuration.batch, 0.0  # trials asked, seconds in the optimizer
+        # Trials asked and the least seconds in the optimizer, or the most seconds in it.
+        self._snapshot_due = SNAPSHOT_BATCHES * configuration.batch, 0.0, SNAPSHOT_LATEST
         self._ended = False  # by a trial that was closed after the last snapshot
 
     # -- ask and tell ----------------------------------------------------------------------------------------------
@@ -505,8 +507,8 @@ class Study(Account):
             raise
 
     def _snapshot_wanted(self, ledger: Ledger, learner: Learner) -> bool:
-        trials, spent = self._snapshot_due
-        return self._ended or (len(ledger.records) >= trials and learner.seconds >= spent)
+        (trials, soonest, latest), spent = self._snapshot_due, learner.seconds
+        return self._ended or spent >= latest or (len(ledger.records) >= trials and spent >= soonest)
 
     def _snapshot(self) -> None:
         """Keeps the optimizer's state; to write it keeps nobody waiting."""
@@ -519,8 +521,9 @@ class Study(Account):
             self._ended = False
         with suppress(StorageError):  # the event is safe; a disk that is full will refuse the next one in clear words
             self._store.save_snapshot(sequence, state)
-        pause = SNAPSHOT_COSTS * (time.perf_counter() - start)
-        self._snapshot_due = asked + SNAPSHOT_BATCHES * self.configuration.batch, learner.seconds + pause
+        spent, pause = learner.seconds, SNAPSHOT_COSTS * (time.perf_counter() - start)
+        trials = asked + SNAPSHOT_BATCHES * self.configuration.batch
+        self._snapshot_due = trials, spent + pause, spent + SNAPSHOT_LATEST
 
     def _restart(self) -> None:
         """Goes on although the optimizer did not repeat its proposals, and writes down from which state."""

@@ -259,6 +259,19 @@ def test_snapshots_take_a_share_of_the_time_only(learner: str, url: str, monkeyp
     study.close()
 
 
+def test_there_is_a_snapshot_after_some_seconds_in_the_optimizer_whatever_it_takes(
+    learner: str, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mango.study.SNAPSHOT_BATCHES", 99)
+    monkeypatch.setattr("mango.study.SNAPSHOT_COSTS", 1e9)
+    monkeypatch.setattr("mango.study.SNAPSHOT_LATEST", 0.0)
+    study = Study(LABELS, budget=40, batch=4, optimizer=learner, storage=url)
+    for _ in range(2):
+        study.tell([answer(trial) for trial in study.ask(4)])
+    assert [sequence for sequence, _ in study.store.snapshots()] == [3, 1]
+    study.close()
+
+
 # -- when storing fails ------------------------------------------------------------------------------------------------
 
 

@@ -67,7 +67,8 @@ def make_engine(url: sa.URL, *, write: bool, log_pages: int | None = None) -> sa
         log_pages: of SQLite's write-ahead log, at which a commit moves it into the database; None: SQLite's own number.
 
     A transaction of an engine with the execution option ``writing`` takes SQLite's one write lock when it begins:
-    a transaction that first reads and then writes would otherwise be refused, not waited for.
+    a transaction that first reads and then writes would otherwise be refused, not waited for. PostgreSQL sends what a
+    statement with the option ``binary`` asks for as it is: as text, arrays take twice the space and the time.
 
     Raises:
         StorageError: PostgreSQL's driver is not installed.
@@ -84,6 +85,7 @@ def make_engine(url: sa.URL, *, write: bool, log_pages: int | None = None) -> sa
         except ModuleNotFoundError as error:
             raise StorageError(f"PostgreSQL needs psycopg; pip install 'mango-neuro[postgresql]' ({error})") from error
         sa.event.listen(engine, "connect", _configure_postgresql)
+        sa.event.listen(engine, "before_cursor_execute", _set_format)
         return engine
     file = file_of(url)
     # A reader that could write would fold up the owner's write-ahead log if it took itself for the last to close.
@@ -154,3 +156,15 @@ def _configure_postgresql(connection: Any, _: object) -> None:
     )
     connection.execute(f"SET idle_in_transaction_session_timeout = '{IDLE_SECONDS}s'")
     connection.autocommit = False
+
+
+def _set_format(
+    connection: sa.Connection,  # noqa: ARG001
+    cursor: Any,
+    statement: str,  # noqa: ARG001
+    parameters: Any,  # noqa: ARG001
+    context: Any,
+    executemany: bool,  # noqa: ARG001
+) -> None:
+    if context is not None and context.execution_options.get("binary"):
+        cursor.format = 1  # psycopg's number of the binary format

@@ -245,7 +245,7 @@ class Reader:
         return Event(row.sequence, row.kind, row.at, json.loads(row.payload), arrays, row.seconds)
 
     def _events(self, where: sa.ColumnElement[bool], limit: int | None = None) -> Sequence[sa.Row[Any]]:
-        query = sa.select(events).where(events.c.study_id == self.id, where)
+        query = sa.select(events).where(events.c.study_id == self.id, where).execution_options(binary=True)
         return self._all(query.order_by(events.c.sequence).limit(limit))
 
     def _codes_of(self, sequence: int) -> Sequence[Any]:

@@ -115,6 +115,27 @@ def test_a_dead_owner_is_followed_and_one_that_comes_back_is_fenced(
     database.close()
 
 
+@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "stopped"])
+def test_a_dead_owner_is_followed_sooner_than_a_silent_one(
+    postgresql: str, fighter: Callable[[], Fighter], end: signal.Signals, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.modules[__name__], "TTL", 8.0)
+    create(postgresql).close()
+    other, database = fighter(), Database(postgresql, ttl=TTL)
+    assert other("open") == "opened"
+    other.process.send_signal(end)
+    while (owner := database.owner("study")) is not None and owner.remaining > TTL / 2 - 0.5:
+        time.sleep(0.05)
+    assert owner is not None
+    assert owner.remaining > 0  # else the machine stood still, and this says nothing
+    if end is signal.SIGKILL:
+        Store.open(database, "study").close()
+    else:
+        with pytest.raises(StudyLocked, match="the process fighter"):
+            Store.open(database, "study")
+    database.close()
+
+
 def test_an_owner_that_stands_still_in_a_step_does_not_keep_its_locks(
     postgresql: str, fighter: Callable[[], Fighter]
 ) -> None:
@@ -186,6 +207,10 @@ def test_lost_connections_are_made_again_and_the_claim_is_kept(postgresql: str, 
         assert len(connection.execute(ended, {"me": me}).all()) >= 2
     second = until()
     _waiting(lambda: until() > second)
+    _waiting(lambda: until() > second + TTL / 2)  # one renewal more: by now the lock is held anew
+    with yours.writing() as connection:
+        free = sa.text("SELECT pg_try_advisory_xact_lock(study_id, epoch) FROM owners")
+        assert not connection.execute(free).scalar_one()
     assert not store.lost
     ask(store, 0, range(1))
     mine.close()
