@@ -1,11 +1,12 @@
 """Runs the stimulus-search benchmark, or what is missing of it, and draws it.
 
     python -m experiments.benchmarks.stimuli [--smoke] [--units tune|report|NAME ...] [--methods NAME ...]
-        [--noises ...] [--batches ...] [--budgets ...] [--seeds N] [--workers N] [--out DIR]
+        [--noises ...] [--batches ...] [--budgets ...] [--seeds N] [--workers N] [--draw] [--out DIR]
 
 Every finished run is kept at once in runs.jsonl under --out; another call with the same --out runs what is missing.
 Then results.parquet, report.md and the pictures are written, of all that the folder holds. What results.parquet holds
-is not run again either, so that a folder with nothing but a copy of it is gone on with. --workers 0 does without Ray.
+is not run again either, so that a folder with nothing but a copy of it is gone on with. --workers 0 does without Ray,
+--draw runs nothing.
 """
 
 from __future__ import annotations
@@ -44,29 +45,29 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--budgets", nargs="+", type=int, default=list(BUDGETS))
     parser.add_argument("--seeds", type=int, default=len(SEEDS), help="how many, from 0 on")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="0: in this process, without Ray")
+    parser.add_argument("--draw", action="store_true", help="only report and pictures of what the folder holds")
     parser.add_argument("--out", type=Path, help=f"folder of the results ({OUT}; with --smoke {OUT}-smoke)")
     chosen = parser.parse_args(arguments)
     out = chosen.out or (Path(f"{OUT}-smoke") if chosen.smoke else OUT)
     out.mkdir(parents=True, exist_ok=True)
-    units, methods = _units(chosen.network, chosen.units), _methods(chosen.methods)
-    if chosen.smoke:
-        units, methods = units[:1], [TABLE[name] for name in chosen.methods or SMOKE]
-        chosen.budgets, chosen.batches, chosen.seeds = [20, 40], [20], 1
-    tasks = grid(
-        units,
-        methods,
-        noises=chosen.noises,
-        batches=chosen.batches,
-        budgets=chosen.budgets,
-        seeds=range(chosen.seeds),
-    )
-    _run(tasks, out, chosen.workers)
+    if not chosen.draw:
+        _run(_tasks(chosen), out, chosen.workers)
     results.write_table(out, results.read_folder(out))
     text = report.text(out)
     (out / "report.md").write_text(text)
     print(text)
     for name, png in figure.drawn(out).items():
         (out / name).write_bytes(png)
+
+
+def _tasks(chosen: argparse.Namespace) -> list[Task]:
+    """The grid that is asked for."""
+    units, methods = _units(chosen.network, chosen.units), _methods(chosen.methods)
+    if chosen.smoke:
+        units, methods = units[:1], [TABLE[name] for name in chosen.methods or SMOKE]
+        chosen.budgets, chosen.batches, chosen.seeds = [20, 40], [20], 1
+    seeds = range(chosen.seeds)
+    return grid(units, methods, noises=chosen.noises, batches=chosen.batches, budgets=chosen.budgets, seeds=seeds)
 
 
 def commit() -> str:

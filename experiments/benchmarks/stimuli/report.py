@@ -30,14 +30,16 @@ def text(folder: Path) -> str:
     left_out = without_reference(folder)
     if left_out:
         parts.append(f"Without a reference, and so without a score: {', '.join(left_out)}.")
-    for case in load(folder):
+    cases = load(folder)
+    for case in cases:
         noise = "no noise" if case.noise == "none" else case.noise
         parts.append(f"## {case.network} by {case.generator}, {noise}, batch {case.batch}")
         parts.append(f"{len(case.units)} units: {', '.join(case.units)}; seeds {', '.join(map(str, case.seeds))}.")
         for information in case.classes():
             parts += [f"### Class {information}", score_table(case, information), running_table(case, information)]
-            if f"{information}/auto" in case.at:
-                parts.append(differences_table(case, information))
+    ran = {method for case in cases for method in case.at}
+    settings = [f"| {name} | {method.settings} |" for name, method in TABLE.items() if name in ran]
+    parts.append("\n".join(["## Settings", "", "| method | settings |", "|---|---|", *settings]))
     return "\n\n".join(parts) + "\n"
 
 
@@ -52,23 +54,31 @@ def made_with(folder: Path) -> str:
 
 
 def score_table(case: Case, information: str) -> str:
-    """Mean score with its interval at each budget, and the mean rank at the largest."""
-    last = max(case.budgets)
-    ranks = case.ranks(information, last)
-    head = [*(f"{budget:,}" for budget in case.budgets), f"rank at {last:,}", "settings"]
-    lines = [f"| method | {' | '.join(head)} |", "|---" * (len(head) + 1) + "|"]
-    for method in case.methods(information):
-        cells = [_interval(interval(case.at[method][b])) if b in case.at[method] else "" for b in case.budgets]
-        rank = f"{ranks[method]:.1f}" if method in ranks else ""
-        units, seeds = np.max([whole(scores).shape for scores in case.at[method].values()], axis=0).tolist()
-        few = "" if units == len(case.units) else f"; {units} of {len(case.units)} units"
-        few += "" if seeds == len(case.seeds) else f"; {seeds} of {len(case.seeds)} seeds"
-        name = method.partition("/")[2]
-        lines.append(f"| {name} | {' | '.join(cells)} | {rank} | {TABLE[method].settings}{few} |")
-    best = [case.hindsight(information, budget) for budget in case.budgets]
-    if any(scores is not None for scores in best):
-        cells = ["" if scores is None else f"{scores.mean():.3f}" for scores in best]
-        lines.append(f"| *best arm of each unit, in hindsight* | {' | '.join(cells)} | | |")
+    """Mean scores and `auto` less each method, with intervals, and ranks, by the budget that most ran to."""
+    at = {method: case.at[method] for method in case.methods(information)}
+    budgets = [budget for budget in case.budgets if any(budget in found for found in at.values())]
+    most = max(budgets, key=lambda budget: (sum(budget in found for found in at.values()), budget))
+    ours = at.get(f"{information}/auto")
+    compared = [budget for budget in budgets if ours is not None and budget in ours]
+    ranks = case.ranks(information, most)
+    means = {method: {budget: interval(scores) for budget, scores in found.items()} for method, found in at.items()}
+
+    def place(method: str) -> float:
+        mean = means[method][most].mean if most in means[method] else math.nan
+        return math.inf if math.isnan(mean) else -mean
+
+    head = ["method", *(f"{budget:,}" for budget in budgets)]
+    head += [*(f"`auto` less it, at {budget:,}" for budget in compared), f"rank at {most:,}"]
+    lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
+    for method in sorted(at, key=place):
+        cells = [_interval(means[method][b]) if b in at[method] else "" for b in budgets]
+        other = ours is not None and method != f"{information}/auto"
+        cells += [_verdict(difference(ours[b], at[method][b])) if other and b in at[method] else "" for b in compared]  # type: ignore[index]
+        cells.append(f"{ranks[method]:.1f}" if method in ranks else "")
+        lines.append(f"| {_name(case, method)} | {' | '.join(cells)} |")
+    shares = [_share(case, information, budget) for budget in compared]
+    if any(shares):
+        lines.append(f"| *share of the best arm in hindsight* |{' |' * len(budgets)} {' | '.join(shares)} | |")
     return "\n".join(lines)
 
 
@@ -82,24 +92,18 @@ def running_table(case: Case, information: str) -> str:
     return "\n".join(lines)
 
 
-def differences_table(case: Case, information: str) -> str:
-    """`auto` less each other method, on the units that both ran on."""
-    ours = case.at[f"{information}/auto"]
-    lines = [f"| auto less | {' | '.join(f'{b:,}' for b in case.budgets)} |", "|---" * (len(case.budgets) + 1) + "|"]
-    for method in case.methods(information):
-        theirs = case.at[method]
-        if method != f"{information}/auto":
-            cells = [
-                _verdict(difference(ours[b], theirs[b])) if b in ours and b in theirs else "" for b in case.budgets
-            ]
-            lines.append(f"| {method.partition('/')[2]} | {' | '.join(cells)} |")
-    shares = []
-    for budget in case.budgets:
-        best = case.hindsight(information, budget)
-        shares.append("" if best is None or budget not in ours else f"{interval(ours[budget]).mean / best.mean():.2f}")
-    if any(shares):
-        lines.append(f"| *share of the best arm in hindsight* | {' | '.join(shares)} |")
-    return "\n".join(lines)
+def _name(case: Case, method: str) -> str:
+    """With the units and seeds that it ran on, where it lacks any."""
+    units, seeds = np.max([whole(scores).shape for scores in case.at[method].values()], axis=0).tolist()
+    few = "" if units == len(case.units) else f", {units} unit{'s' * (units != 1)}"
+    few += "" if seeds == len(case.seeds) else f", {seeds} seed{'s' * (seeds != 1)}"
+    return method.partition("/")[2] + few
+
+
+def _share(case: Case, information: str, budget: int) -> str:
+    """What `auto` has, over what its best arm has on each unit."""
+    best = case.hindsight(information, budget)
+    return "" if best is None else f"{interval(case.at[f'{information}/auto'][budget]).mean / best.mean():.2f}"
 
 
 def _interval(value: Interval) -> str:
