@@ -243,10 +243,7 @@ class Claims:
         for claim in list(self._held.values()):
             claim.release()
         with self._session_lock:
-            if self._session is not None:
-                self._session.invalidate()
-                self._session.close()
-                self._session = None
+            self._drop_session()
         self._engine.dispose()
 
     def _renew_until_closed(self) -> None:
@@ -269,24 +266,23 @@ class Claims:
     def _say(self, statement: sa.TextClause, **values: int) -> None:
         """Executes a statement in the session that holds the locks."""
         with self._session_lock, explained(self._where):
-            if self._session is None:
-                self._session = self._opened()
             try:
+                if self._session is None:
+                    self._session = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+                    with self._lock:
+                        held = list(self._held.values())
+                    for claim in held:
+                        self._session.execute(_LOCK, {"study": claim.study, "epoch": claim.epoch})
                 self._session.execute(statement, values)
             except DBAPIError:
-                self._session.invalidate()
-                self._session.close()
-                self._session = None
+                self._drop_session()
                 raise
 
-    def _opened(self) -> sa.Connection:
-        """A session with the locks of all claims that are held."""
-        session = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
-        with self._lock:
-            held = list(self._held.values())
-        for claim in held:
-            session.execute(_LOCK, {"study": claim.study, "epoch": claim.epoch})
-        return session
+    def _drop_session(self) -> None:
+        if self._session is not None:
+            self._session.invalidate()  # back in the pool it would keep its locks
+            self._session.close()
+            self._session = None
 
     def _renew(self, claim: Claim) -> None:
         values = {"study": claim.study, "epoch": claim.epoch, "ttl": self.ttl}
