@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mango.errors import TellConflict, TellError
-from mango.trial import Reference, Result, TrialRecord, TrialState
+from mango.trial import EXPECTED, Reference, Result, TrialRecord, TrialState, too_large
 
 _STATES = {str(state): state for state in TrialState}
 _PLAIN = frozenset([float])
@@ -85,8 +85,8 @@ def fresh_references(
         who = f"reference showing {presentation}"
         if not 0 <= presentation < len(references):
             raise TellError(f"{who} was never handed out; handed out so far: {len(references)}, from 0")
-        if not values or any(math.isinf(v) for v in values):
-            raise TellError(f"{who}: expected finite numbers, or NaN where one was lost; got {list(values)}")
+        if not values or too_large(values) is not None:
+            raise TellError(f"{who}: expected {EXPECTED}; got {list(values)}")
         before, now = _nulls(references[presentation].values), _nulls([float(v) for v in values])
         if before and before != now:
             raise TellConflict(f"{who} was told {before}; it cannot be told {now} as well")

@@ -13,13 +13,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 
-import numpy as np
-
 from mango.errors import TellError
 from mango.evaluators.threads import one_thread
 from mango.optimizers import Optimizer
 from mango.optimizers.base import Floats, Proposals, State
 from mango.space import Codes, SearchSpace
+from mango.trial import EXPECTED, too_large
 
 
 class Learner:
@@ -59,7 +58,7 @@ class Learner:
         """Answers to the optimizer's own trials, see `Optimizer.tell`; to be heard once the step is settled.
 
         Raises:
-            TellError: a number that no optimizer takes, which is an infinite one.
+            TellError: a number that no optimizer takes, see `mango.trial.LARGEST`.
         """
         _check(values, keys, errors)
         self._said.append(partial(self._optimizer.tell, ids, values, keys=keys, errors=errors))
@@ -133,8 +132,5 @@ class Learner:
 
 def _check(values: Floats, keys: Floats, errors: Floats | None) -> None:
     for name, column in (("value", values), ("key", keys), ("error", errors)):
-        if column is not None and np.isinf(column).any():
-            raise TellError(
-                f"the {name} of a trial, as the optimizer hears it, is infinite; tell finite numbers, far from the "
-                "largest that there is"
-            )
+        if column is not None and (large := too_large(column.tolist())) is not None:
+            raise TellError(f"the {name} of a trial, as the optimizer hears it, is {large!r}; expected {EXPECTED}")

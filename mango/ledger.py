@@ -27,7 +27,17 @@ from mango.optimizers.base import Floats
 from mango.reshowing import Reshowing
 from mango.space import Codes
 from mango.storage import Event, Showing
-from mango.trial import Confirmed, Reference, Result, Trial, TrialRecord, TrialState, trial_seeds
+from mango.trial import (
+    EXPECTED,
+    LARGEST,
+    Confirmed,
+    Reference,
+    Result,
+    Trial,
+    TrialRecord,
+    TrialState,
+    trial_seeds,
+)
 
 NOT_OWN = -1  # in place of an optimizer's id, for trials that it did not ask
 
@@ -144,10 +154,10 @@ class Ledger:
             priors = np.array([self.records[result.number].log_prior for result in fresh])
             with np.errstate(over="ignore"):
                 heard = self.configuration.objective(np.array([result.value for result in fresh]), priors)
-            for row in np.flatnonzero(np.isinf(heard))[:1]:
+            for row in np.flatnonzero(np.abs(heard) > LARGEST)[:1]:
                 raise TellError(
-                    f"trial {fresh[row].number}: the sum of {fresh[row].value!r} and the weighted penalty is infinite; "
-                    "tell smaller numbers"
+                    f"trial {fresh[row].number}: the sum of {fresh[row].value!r} and the weighted penalty is "
+                    f"{heard[row].item()!r}; expected {EXPECTED}"
                 )
         return fresh
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol
@@ -24,7 +24,17 @@ class TrialState(StrEnum):
     VETOED = "vetoed"  # rejected by a person before it was shown; the reason is kept
 
 
+LARGEST = 1e100  # value or key, either way: squares of such, and sums of these, are finite
+
 _DONE = TrialState.DONE  # an enumeration takes longer to look at
+
+
+EXPECTED = f"numbers from {-LARGEST:g} to {LARGEST:g}, or NaN where the measurement was lost"
+
+
+def too_large(values: Iterable[float]) -> float | None:
+    """The first that is infinite or beyond `LARGEST`, either way; NaN is not."""
+    return next((value for value in values if abs(value) > LARGEST), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +71,7 @@ class Result:
         reason: why the trial failed, else "".
 
     Raises:
-        TellError: infinity, a key that is no number, values that do not fit the status.
+        TellError: infinity or numbers beyond 1e100, a key that is no number, values that do not fit the status.
     """
 
     number: int
@@ -73,13 +83,16 @@ class Result:
     reason: str = ""
 
     def __post_init__(self) -> None:
-        if self.status is _DONE and self.keys is None and len(self.values) == 1 and math.isfinite(self.values[0]):
-            return  # nearly always
+        if self.status is _DONE and self.keys is None and len(self.values) == 1:
+            if -LARGEST <= self.values[0] <= LARGEST:
+                return  # nearly always
         who = f"trial {self.number}"
-        if any(map(math.isinf, self.values)):
-            raise TellError(f"{who}: a value is infinite; tell a finite number, or NaN where the measurement was lost")
-        if self.keys is not None and (len(self.keys) != len(self.values) or any(map(math.isinf, self.keys))):
-            raise TellError(f"{who}: expected one finite key for each of {len(self.values)} values; got {self.keys}")
+        if (large := too_large(self.values)) is not None:
+            raise TellError(f"{who}: expected {EXPECTED}; got the value {large!r}")
+        if self.keys is not None and (len(self.keys) != len(self.values) or too_large(self.keys) is not None):
+            raise TellError(
+                f"{who}: expected one key for each of {len(self.values)} values, {EXPECTED}; got {self.keys}"
+            )
         if self.status in (TrialState.OPEN, TrialState.VETOED):
             raise TellError(f"{who}: a result is done, lost or failed; got {self.status}")
         if self.status is TrialState.FAILED and self.values:

@@ -55,10 +55,11 @@ def test_nothing_measured_is_lost(status: TrialState) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"values": (math.inf,)}, "a value is infinite"),
-        ({"values": (1.0, -math.inf)}, "a value is infinite"),
-        ({"values": (1.0,), "keys": (math.inf,)}, "one finite key for each of 1 values"),
-        ({"values": (1.0,), "keys": (1.0, 2.0)}, "one finite key for each of 1 values"),
+        ({"values": (math.inf,)}, r"expected numbers from -1e\+100 to 1e\+100, or NaN .* got the value inf"),
+        ({"values": (1.0, -math.inf)}, "got the value -inf"),
+        ({"values": (-1.797e308,)}, r"got the value -1.797e\+308"),
+        ({"values": (1.0,), "keys": (math.inf,)}, "one key for each of 1 values, numbers from"),
+        ({"values": (1.0,), "keys": (1.0, 2.0)}, "one key for each of 1 values, numbers from"),
         ({"values": ()}, "expected at least one value"),
         ({"values": (1.0,), "status": TrialState.OPEN}, "a result is done, lost or failed; got open"),
         ({"values": (1.0,), "status": TrialState.FAILED}, "a failed trial has no values"),

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from mango.errors import InputError, MangoError, OptionError, TargetError
 from mango.evaluators.threads import one_thread
-from mango.trial import Result, Trial
+from mango.trial import EXPECTED, LARGEST, Result, Trial
 
 if TYPE_CHECKING:
     from mango.generators import Generator
@@ -324,11 +324,10 @@ def _column(what: str, target: Target, given: object, trials: Sequence[Trial]) -
             f"got shape {column.shape} for {span(trials)}"
         )
     column = column.astype(np.float64)
-    if np.isinf(column).any():
-        number = trials[int(np.argmax(np.isinf(column)))].number
+    if (large := np.abs(column) > LARGEST).any():
+        where = int(np.argmax(large))
         raise TargetError(
-            f"{who} answered trial {number} with an infinite {what}; "
-            "expected a finite number, or NaN where the measurement was lost"
+            f"{who} answered trial {trials[where].number} with the {what} {column[where].item()!r}; expected {EXPECTED}"
         )
     return column
 

@@ -22,6 +22,7 @@ from mango.optimizers.ordering import Floats as Floats  # what every method impo
 from mango.optimizers.ordering import merit as merit
 from mango.optimizers.ordering import ranking as ranking
 from mango.space import Codes, SearchSpace
+from mango.trial import EXPECTED, LARGEST
 
 Ids = NDArray[np.int64]
 State = dict[str, Any]  # flat: name -> array, whole number, float or string
@@ -276,9 +277,9 @@ class Optimizer(abc.ABC):
                 raise TellError(f"{name} must be numbers: {error}") from error
             if column.shape != numbers.shape:
                 raise TellError(f"{name} must have shape ({len(numbers)},), one for each trial; got {column.shape}")
-            if np.isinf(column).any():
-                where = numbers[np.isinf(column)][0]
-                raise TellError(f"{name} of trial {where} is infinite; tell a finite number, or NaN where it was lost")
+            if (large := np.abs(column) > LARGEST).any():
+                where = int(np.argmax(large))
+                raise TellError(f"{name}: expected {EXPECTED}; got {column[where].item()!r} for trial {numbers[where]}")
             columns.append(column)
         return numbers.astype(np.int64), columns[0], columns[1], columns[2]
 

@@ -19,6 +19,8 @@ from pydantic import (
     model_validator,
 )
 
+from mango.trial import EXPECTED, too_large
+
 IDENTITY = re.compile(r"identity:(?:box:([0-9]{1,5})|grid:([0-9]{1,5}):([0-9]{1,5}))")
 SERIES = re.compile(r"series:[a-z]+:(?:[a-z]+|([0-9]{1,5}))(?::([0-9]{1,5}))?")
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"  # of a study: a file's name everywhere
@@ -39,9 +41,9 @@ Pixels = Annotated[int, Field(ge=1, le=8192)]
 Seconds = Annotated[float, Field(gt=0, le=MOST_LEASE)]
 
 
-def _not_infinite(value: float) -> float:
-    if math.isinf(value):
-        raise ValueError("a value is a finite number; tell NaN or null where the response was lost")
+def _in_range(value: float) -> float:
+    if too_large((value,)) is not None:
+        raise ValueError(f"expected {EXPECTED}, as NaN or null; got {value!r}")
     return value
 
 
@@ -87,7 +89,7 @@ def _of_a_size(name: str) -> str:
 
 
 GeneratorName = Annotated[str, Field(max_length=200), AfterValidator(_of_a_size)]
-Value = Annotated[float, AfterValidator(_not_infinite)] | None  # NaN or null: the response was lost
+Value = Annotated[float, AfterValidator(_in_range)] | None  # NaN or null: the response was lost
 Free = Annotated[dict[str, Any], AfterValidator(_as_it_came)]
 Options = Annotated[Free, AfterValidator(_small)]
 

@@ -22,6 +22,7 @@ OPTIMIZER_RULES: Mapping[str, Callable[[Case], None]] = {
     "lost": telling.lost,
     "equal values": telling.equal_values,
     "keys and errors": telling.keys_and_errors,
+    "largest": telling.largest,
     "infinity": telling.infinity,
     "never asked": telling.never_asked,
     "told twice": telling.told_twice,

@@ -8,6 +8,7 @@ from mango.errors import CodeError, TellError
 from mango.testing.asking import expect_codes
 from mango.testing.conformance import expect, expect_refusal
 from mango.testing.session import Case, unchanged
+from mango.trial import LARGEST
 
 ROUNDS = 3
 BATCH = 41  # more than a usual generation
@@ -66,9 +67,19 @@ def keys_and_errors(case: Case) -> None:
         optimizer.tell(ids, np.round(case.values(codes), 1), keys=keys, errors=errors)
 
 
+def largest(case: Case) -> None:
+    """The largest values that may be told are learned, among small ones."""
+    optimizer, rng = case.make(), np.random.default_rng(3)
+    for _ in range(ROUNDS):
+        ids, codes, _ = case.ask(optimizer, BATCH)
+        expect_codes(case, codes)
+        optimizer.tell(ids, rng.choice([LARGEST, -LARGEST, 0.0, 1.0], len(ids)))
+    expect_codes(case, optimizer.recommend()[None])
+
+
 def infinity(case: Case) -> None:
-    """An infinite value, key or error is refused, and nothing changes."""
-    for bad in (np.inf, -np.inf):
+    """An infinite value, key or error, or one that is too large, is refused, and nothing changes."""
+    for bad in (np.inf, -np.inf, -2 * LARGEST):
         for name in ("values", "keys", "errors"):
             optimizer, (ids, codes, _) = case.started()
             columns = {"values": case.values(codes), "keys": np.zeros(len(ids)), "errors": np.ones(len(ids))}

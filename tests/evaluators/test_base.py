@@ -110,9 +110,9 @@ def test_nan_is_lost_and_a_silent_zero_is_measured():
         ([0.0, None, 1.0], "got values of type object"),
         ([[1.0], [1.0, 2.0], [3.0]], "must answer with numbers; got list"),
         (None, "got values of type object"),
-        (np.array([0.0, np.inf, 0.0]), "answered trial 1 with an infinite value"),
+        (np.array([0.0, np.inf, 0.0]), "answered trial 1 with the value inf; expected numbers from"),
         ((np.zeros(3), np.zeros(2)), r"one key for each stimulus, shape \(3,\); got shape \(2,\)"),
-        ((np.zeros(3), np.array([0.0, 0.0, -np.inf])), "answered trial 2 with an infinite key"),
+        ((np.zeros(3), np.array([0.0, 0.0, -np.inf])), "answered trial 2 with the key -inf; expected"),
     ],
 )
 def test_a_wrong_answer_says_expected_and_got(answer, says):

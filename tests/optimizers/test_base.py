@@ -123,7 +123,11 @@ def test_a_single_answer_may_be_a_number() -> None:
     ("ids", "values", "text"),
     [
         ([0, 7], [1.0, 1.0], "trial 7 was never asked; asked so far: 0 to 2"),
-        ([0], [np.inf], "values of trial 0 is infinite; tell a finite number, or NaN where it was lost"),
+        (
+            [0],
+            [np.inf],
+            r"values: expected numbers from -1e\+100 to 1e\+100, or NaN .*; got inf for trial 0",
+        ),
         ([0, 1], [1.0], r"values must have shape \(2,\), one for each trial; got \(1,\)"),
         ([0.5], [1.0], r"ids must be whole numbers \(n,\); got float64"),
         ([0], ["high"], "values must be numbers"),

@@ -10,6 +10,7 @@ from mango.errors import InputError, TellError
 from mango.optimizers import Optimizer, Proposals
 from mango.optimizers.base import Codes, Ids, Learned
 from mango.space import SearchSpace
+from mango.trial import LARGEST
 from tests.testing.climber import Climber
 
 
@@ -151,9 +152,15 @@ class KeysMustBeKnown(Climber):
         super().tell(ids, values, keys=keys, errors=errors)
 
 
+class TakesFourthPowers(Climber):
+    def _learn(self, batch: Learned) -> None:
+        super()._learn(batch)
+        self.center = self.center + 0 * sum(value**4 for value in batch.values.tolist() if value == value)
+
+
 class CutsInfinity(Climber):
     def tell(self, ids: Any, values: Any, **more: Any) -> None:
-        super().tell(ids, np.nan_to_num(values, nan=np.nan), **more)
+        super().tell(ids, np.clip(values, -LARGEST, LARGEST), **more)
 
 
 class NoticesInfinityLate(Climber):
@@ -229,6 +236,7 @@ BROKEN_EXCHANGE: dict[str, tuple[type[Optimizer], ...]] = {
     "lost": (NeedsAMeasurement, LearnsNaN),
     "equal values": (DividesBySpread,),
     "keys and errors": (NoErrors, KeysMustBeKnown),
+    "largest": (TakesFourthPowers,),
     "infinity": (CutsInfinity, NoticesInfinityLate),
     "never asked": (IgnoresUnknown, LearnsBesideUnknown),
     "told twice": (NothingTwice, LearnsTwice, LastAnswerWins),
