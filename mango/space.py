@@ -48,7 +48,9 @@ class SearchSpace:
             raise InputError(f"levels must be 0 (continuous) or a number of points; got {levels.min()}")
         bounded = np.isfinite(lower) & np.isfinite(upper) & (lower <= upper)
         if not bounded.all() or (lower == upper)[levels == 0].any():
-            raise InputError("every axis needs finite bounds with lower < upper")
+            wrong = int(np.argmin(bounded & ((lower < upper) | (levels > 0))))
+            found = f"{lower[wrong]:g} and {upper[wrong]:g}"
+            raise InputError(f"every axis needs finite bounds with lower < upper; axis {wrong} has {found}")
         discrete = levels > 0
         if (lower[discrete] != 0).any() or (upper[discrete] != levels[discrete] - 1).any():
             raise InputError("an axis of grid points or labels goes from 0 to levels - 1")

@@ -335,10 +335,12 @@ class Study(Account):
 
         Raises:
             CodeError: codes that do not fit the space.
-            StudyFinished: the budget has no room for them.
+            StudyFinished: the study was finished, or the budget has no room for them.
         """
         checked = self.configuration.space.validate(codes)
         with self._lock:
+            if self._ledger.stopped:
+                raise StudyFinished(f"the study {self.name!r} was finished; nothing that is enqueued would be shown")
             room = self._ledger.room
             if len(checked) > room:
                 raise StudyFinished(

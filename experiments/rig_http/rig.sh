@@ -36,6 +36,8 @@ fail() {
 header() { sed -n "s/^$1: *\([^$CR]*\)$CR*\$/\1/p" "$FOLDER/headers"; } # header NAME: of the last answer, in lower case
 CR=$(printf '\r')
 
+message() { sed 's/.*"message": *"\(.*\)", *"request_id".*/\1/' "$out.part" | head -n 1; } # of an error
+
 # call OUT PATH [options of curl]: one request, sent again until it is answered. OUT is the file of the answer. True
 # where it was done; else the status is in $status and what the service says in $said.
 call() {
@@ -52,12 +54,13 @@ call() {
             ;;
         000 | 408 | 429 | 5??)
             asked=$([ "$status" = 000 ] || sed -n "s/^[Rr]etry-[Aa]fter: *\([0-9]*\).*/\1/p" "$FOLDER/headers.part")
-            say "no answer ($status) from $SERVICE; again in ${asked:-$wait} s" >&2
+            why=$([ "$status" = 000 ] || message)
+            say "no answer ($status) from $SERVICE; again in ${asked:-$wait} s${why:+: $why}" >&2
             sleep "${asked:-$wait}"
             [ $wait -ge 8 ] || wait=$((wait * 2))
             ;;
         *)
-            said=$(sed 's/.*"message": *"\(.*\)", *"request_id".*/\1/' "$out.part" | head -n 1)
+            said=$(message)
             return 1
             ;;
         esac
@@ -72,7 +75,11 @@ once() {
     value=$($MEASURE "$2") || fail "the measurement failed; start again to go on with this image"
     case $value in
     lost | NaN | nan) value=null ;;
-    '' | *[!0-9.eE+-]*) fail "$MEASURE must print a number or 'lost'; it printed '$value'" ;;
+    *)
+        echo "$value" | grep -Eqx '[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9]+)?' ||
+            fail "$MEASURE must print a number or 'lost'; it printed '$value'"
+        value=$(LC_ALL=C printf '%.17g' "$value") # 5., .25, +3 and 007 are numbers, and no JSON
+        ;;
     esac
     echo "$1 $value" >>"$at/answers"
 }

@@ -148,7 +148,13 @@ class Hub:
                 raise NoStudy(f"there is no study {name!r}; GET /v1/studies lists those that there are")
             reader = Store.open(self.database, name, own=False)
             generator_name = reader.meta.get(SERVICE, {}).get("generator")
-            generator = None if generator_name is None else self.generator(generator_name)
+            try:
+                generator = None if generator_name is None else self.generator(generator_name)
+            except UnknownName as error:
+                raise StudyError(
+                    f"the study {name!r} was made with the generator {generator_name!r}, which this service does not "
+                    f"have; start it with --generator {generator_name}=MODULE:FACTORY, and nothing is lost"
+                ) from error
             study = Study.resume(generator, storage=self.database, name=name)
             try:
                 hosted = self._hosted[name] = Hosted(study, generator)
@@ -175,8 +181,13 @@ class Hub:
             StudyLocked: another process owns it.
         """
         with self._locked(name):
-            self.get(name).delete()
-            self._forget(name, deleted=True)
+            if (hosted := self.here(name)) is not None:
+                hosted.delete()
+                self._forget(name, deleted=True)
+            elif self.database.holds(name):
+                Store.open(self.database, name).delete()
+            else:
+                raise NoStudy(f"there is no study {name!r}; GET /v1/studies lists those that there are")
 
     def studies(self) -> list[views.Json]:
         """Every study of the database, the newest first, also those of other processes."""

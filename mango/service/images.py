@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from mango.errors import InputError
 from mango.service.schemas import ImageSettings
@@ -114,6 +114,7 @@ def stimulus_of(png_bytes: bytes, shape: Sequence[int], name: str) -> NDArray[np
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         if isinstance(error, InputError):
             raise
-        raise InputError(f"{name}: expected a PNG file; it cannot be read: {error}") from error
+        why = "it is none" if isinstance(error, UnidentifiedImageError) else f"it cannot be read: {error}"
+        raise InputError(f"{name}: expected a PNG file; {why}") from error
     planes = octets[None] if channels == 1 else octets.transpose(2, 0, 1)
     return np.ascontiguousarray(planes, np.float32) / np.float32(255)

@@ -86,6 +86,15 @@ def _range(part: str) -> tuple[str, float]:
     return kind.replace("*/*", "*"), quality
 
 
+async def no_key(request: Request) -> None:
+    """Refuses an idempotency key where none is kept, so that nobody relies on it."""
+    if "idempotency-key" in request.headers:
+        raise InputError("only ask and tell take an Idempotency-Key; send this without one, and once")
+
+
+NO_KEY = [Depends(no_key)]
+
+
 async def hub_of(request: Request) -> Hub:
     """The studies of this process."""
     hub: Hub = request.app.state.hub

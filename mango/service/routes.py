@@ -27,6 +27,7 @@ from mango.service.metrics import Outcome
 from mango.service.paths import (
     JSON,
     MOST_FILES,
+    NO_KEY,
     NPY,
     RAW,
     ZIP,
@@ -203,7 +204,7 @@ def tell(hub: TheHub, hosted: TheStudy, body: schemas.Tell, key: Key = None) -> 
     return _told(hub, hosted, hosted.take_in(results, references, responses, request))
 
 
-@router.post("/studies/{name}/fail", response_model=answers.TellAnswer)
+@router.post("/studies/{name}/fail", response_model=answers.TellAnswer, dependencies=NO_KEY)
 def fail(hub: TheHub, hosted: TheStudy, body: schemas.Fail) -> Response:
     """Trials that could not be shown; the optimizer hears that they are lost."""
     results = [Result(t.number, t.attempt, (), None, TrialState.FAILED, reason=t.reason) for t in body.trials]
@@ -211,7 +212,7 @@ def fail(hub: TheHub, hosted: TheStudy, body: schemas.Fail) -> Response:
     return _told(hub, hosted, receipt)
 
 
-@router.post("/studies/{name}/release", response_model=answers.NumbersAnswer)
+@router.post("/studies/{name}/release", response_model=answers.NumbersAnswer, dependencies=NO_KEY)
 def release(hub: TheHub, hosted: TheStudy, body: schemas.Release) -> Response:
     """Trials that this client will not show; they are handed out again."""
     changed = hosted.release({held.number: held.attempt for held in body.trials})
@@ -219,7 +220,7 @@ def release(hub: TheHub, hosted: TheStudy, body: schemas.Release) -> Response:
     return packed({"numbers": changed, "counts": hosted.counted()})
 
 
-@router.post("/studies/{name}/veto", response_model=answers.NumbersAnswer)
+@router.post("/studies/{name}/veto", response_model=answers.NumbersAnswer, dependencies=NO_KEY)
 def veto(hub: TheHub, hosted: TheStudy, body: schemas.Veto) -> Response:
     """Trials that a person rejects; they do not count towards the budget."""
     changed = hosted.veto(body.numbers, body.reason)
@@ -227,13 +228,13 @@ def veto(hub: TheHub, hosted: TheStudy, body: schemas.Veto) -> Response:
     return packed({"numbers": changed, "counts": hosted.counted()})
 
 
-@router.post("/studies/{name}/enqueue", response_model=answers.EnqueueAnswer)
+@router.post("/studies/{name}/enqueue", response_model=answers.EnqueueAnswer, dependencies=NO_KEY)
 def enqueue(hub: TheHub, hosted: TheStudy, body: schemas.Enqueue) -> Response:
     """Codes to be asked verbatim before any further proposal; they count towards the budget."""
     return _enqueued(hub, hosted, matrix(body.codes), body.origin)
 
 
-@router.post("/studies/{name}/enqueue/images", response_model=answers.EnqueueAnswer)
+@router.post("/studies/{name}/enqueue/images", response_model=answers.EnqueueAnswer, dependencies=NO_KEY)
 def enqueue_images(
     hub: TheHub, hosted: TheStudy, files: Annotated[list[UploadFile], File(min_length=1, max_length=MOST_FILES)]
 ) -> Response:

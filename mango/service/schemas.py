@@ -260,6 +260,13 @@ class ToldReference(Model):
     value: Value = None
     values: Values | None = None
 
+    @model_validator(mode="after")
+    def _told(self) -> ToldReference:
+        given = {"value", "values"} & self.model_fields_set
+        if len(given) != 1 or (self.values is None and "values" in given):
+            raise ValueError("a showing of a reference needs value (null where it was lost) or values, one of them")
+        return self
+
 
 class Tell(Model):
     """Answers, in any order; accepted whole or refused whole."""
@@ -273,6 +280,13 @@ class Tell(Model):
         if len({result.number for result in results}) < len(results):
             raise ValueError("each trial is told once in a request")
         return results
+
+    @field_validator("references")
+    @classmethod
+    def _shown_once(cls, references: list[ToldReference]) -> list[ToldReference]:
+        if len({reference.presentation for reference in references}) < len(references):
+            raise ValueError("each showing of a reference is told once in a request")
+        return references
 
 
 class FailedTrial(Model):

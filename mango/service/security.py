@@ -45,6 +45,7 @@ SAFE = ("GET", "HEAD", "OPTIONS")
 PUBLIC = ("/", "/healthz", "/favicon.ico", "/v1/session")  # the page that asks for a token needs none
 PUBLIC_BELOW = "/page/"
 NEEDED = "this service needs a token: send `Authorization: Bearer TOKEN`, or sign in on its page"
+UNKNOWN = "this service does not know this token; send one that it was started with as `Authorization: Bearer TOKEN`"
 
 POLICY = (
     "default-src 'self'; img-src 'self' data: blob:; object-src 'none'; base-uri 'none'; form-action 'self'; "
@@ -215,21 +216,21 @@ class Security:
                 403,
                 "HostError",
                 f"the Host header must name this service; got {host[:100]!r}. Where that is its name, allow it when "
-                "the service is started",
+                "the service is started: --allow-host NAME",
             )
         if self._foreign(scope["method"], headers, host):
             return (
                 403,
                 "OriginError",
                 "a request from a page of another origin is refused; where that page is to be trusted, allow its "
-                "origin when the service is started",
+                "origin when the service is started: --allow-origin ORIGIN",
             )
         path = scope["path"]
         if path in PUBLIC or path.startswith(PUBLIC_BELOW):
             return None
         access = self.access(headers)
         if access == "none":
-            return 401, "Unauthorized", NEEDED
+            return 401, "Unauthorized", UNKNOWN if "authorization" in headers else NEEDED
         if access == "read" and scope["method"] not in SAFE:
             return 403, "ReadOnly", f"this token only reads; {scope['method']} needs one that writes"
         return None

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 import sqlalchemy as sa
 
-from mango.errors import MangoError, StorageError
+from mango.errors import MangoError, StorageError, StudyLocked
 from mango.storage.archive import (
     ARRAYS,
     DIGESTS,
@@ -38,7 +38,7 @@ from mango.storage.archive import (
 from mango.storage.database import Database
 from mango.storage.packing import pack
 from mango.storage.rows import digest, study_columns
-from mango.storage.store import insert_study
+from mango.storage.store import held, insert_study
 from mango.storage.tables import events, studies, trials
 
 MEMBERS = 2_000_000
@@ -102,7 +102,12 @@ def import_study(path: Path | str, storage: str | Database, name: str | None = N
 
 
 def _insert(source: _Source, database: Database, name: str) -> None:
-    lock = database.lock(name, create=True)
+    try:
+        lock = database.lock(name, create=True)
+    except StudyLocked as error:
+        if database.holds(name):
+            raise held(database.where, name) from error
+        raise
     try:
         database.prepare(create=True)
         with database.writing(patient=True) as connection:

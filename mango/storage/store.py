@@ -302,20 +302,25 @@ def _replacing(table: sa.Table, dialect: str) -> sa.Insert:
     return insert.on_conflict_do_update(index_elements=list(table.primary_key), set_=values)
 
 
+def held(where: str, name: str) -> StudyExists:
+    """What to say where a database has a study of that name."""
+    return StudyExists(f"{where} already holds a study {name!r}; resume it, or choose another place or name")
+
+
 def insert_study(connection: sa.Connection, where: str, row: Mapping[str, Any]) -> int:
     """A new row of studies; its id.
 
     Raises:
         StudyExists: there is one of that name already.
     """
-    held = StudyExists(f"{where} already holds a study {row['name']!r}; resume it, or choose another place or name")
+    exists = held(where, row["name"])
     query = sa.select(studies.c.id).where(studies.c.name == row["name"])
     if connection.execute(query).first():
-        raise held
+        raise exists
     try:
         connection.execute(sa.insert(studies), row)
     except IntegrityError as error:  # another process was faster
-        raise held from error
+        raise exists from error
     return int(connection.execute(query).scalar_one())
 
 

@@ -104,6 +104,21 @@ def test_a_study_is_made_shown_and_told_to_its_end(rig, neuron, tmp_path):
         assert neuron.presentations == 22 + 5
 
 
+def test_any_number_that_is_printed_is_told(rig, tmp_path):
+    """As a number of JSON, whatever the way in which a program prints it; what is none is not written down."""
+    measure = tmp_path / "measure.sh"
+    printing = 'printf "%s\\n" .25 5. +3 007 -1e-3 | sed -n "$(($(wc -l <seen) + 1))p"'
+    measure.write_text(f"#!/bin/sh\n{printing}\necho x >>seen\n")
+    measure.chmod(0o755)
+    (tmp_path / "seen").touch()
+    new = '{"name": "a", "generator": "tiles", "budget": 6, "optimizer": "random"}'
+    with serving(f"sqlite:///{tmp_path}/mango.db", generators=TILES) as url:
+        said = ended(rig(url, MEASURE=str(measure), NEW=new, BLOCK="5"))
+        assert f"{measure} must print a number or 'lost'; it printed ''" in said
+        with Client(url, "a") as study:
+            assert sorted(trial.value for trial in study.trials()[:5]) == [-1e-3, 0.25, 3.0, 5.0, 7.0]
+
+
 def test_lost_answers_double_nothing(rig, neuron, tmp_path):
     with serving(f"sqlite:///{tmp_path}/mango.db", generators=TILES) as url, between(url) as broken:
         # is there a study, make it, ask, images, a reference, tell

@@ -10,6 +10,7 @@ import pytest
 
 from mango.service.security import SecuritySettings, Tokens
 from tests.service.browsing import (
+    DESK,
     GENERATORS,
     STUDY,
     answer,
@@ -222,6 +223,9 @@ def test_a_token_that_reads_shows_all_and_steers_nothing(browser, tmp_path):
             expect(page.get_by_role("heading", level=1, name="s")).to_be_focused()
             expect(page.locator("#reading")).to_have_text("read only")
             expect(page.locator(".actions, .veto")).to_have_count(0)
+            page.set_viewport_size(PHONE)
+            assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+            page.set_viewport_size(DESK)
             page.get_by_role("button", name="Sign out").click()
             field.fill(WRITE)
             page.get_by_role("button", name="Sign in").click()

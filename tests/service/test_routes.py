@@ -410,7 +410,49 @@ def test_one_s_own_generators_are_named_on_the_command_line_only(storage):
         assert study.status_code == 201, study.text
         assert client.post("/v1/studies/m/ask", json={}).json()["trials"][0]["stimulus_url"]
     with client_of(storage) as client:
-        assert "unknown generator 'mine'" in message(client.get("/v1/studies/m").json())
+        said = client.get("/v1/studies/m")
+        assert (said.status_code, said.json()["error"]["kind"]) == (409, "StudyError")
+        assert "start it with --generator mine=MODULE:FACTORY" in message(said.json())
+        assert client.delete("/v1/studies/m").status_code == 204
+        get(client, "m", 404)
+
+
+def test_only_ask_and_tell_take_a_key(client):
+    created(client)
+    bodies = {
+        "enqueue": {"codes": [[0.0, 0.0, 0.0]]},
+        "veto": {"numbers": [0]},
+        "fail": {"trials": [{"number": 0, "attempt": 1}]},
+        "release": {"trials": [{"number": 0, "attempt": 1}]},
+    }
+    post(client, "a/ask", {"n": 1})
+    for path, body in bodies.items():
+        said = post(client, f"a/{path}", body, 422, **{"Idempotency-Key": "k"})
+        assert "only ask and tell take an Idempotency-Key" in message(said)
+    assert get(client, "a")["counts"]["open"] == 1
+
+
+def test_nothing_is_enqueued_once_a_study_was_finished(client):
+    created(client)
+    post(client, "a/finish")
+    said = post(client, "a/enqueue", {"codes": [[0.0, 0.0, 0.0]]}, 409)
+    assert "was finished; nothing that is enqueued would be shown" in message(said)
+
+
+@pytest.mark.parametrize(
+    "references",
+    [
+        [{"presentation": 0}],
+        [{"presentation": 0, "values": None}],
+        [{"presentation": 0, "value": 1.0, "values": [3.0]}],
+        [{"presentation": 0, "value": 1.0}, {"presentation": 0, "value": 2.0}],
+    ],
+)
+def test_a_reference_is_told_once_and_with_a_value(client, references):
+    created(client, references={"every": 1, "codes": [[0.0, 0.0, 0.0]]})
+    post(client, "a/ask", {"n": 1})
+    post(client, "a/tell", {"references": references}, 422)
+    post(client, "a/tell", {"references": [{"presentation": 0, "value": None}]})
 
 
 def test_counts_hold_while_many_ask_tell_and_steer(client):

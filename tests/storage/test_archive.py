@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import sqlalchemy as sa
 
-from mango.errors import StorageError, StudyExists, StudyLocked
+from mango.errors import StorageError, StudyExists
 from mango.space import SearchSpace
 from mango.storage import (
     Answer,
@@ -164,7 +164,7 @@ def test_what_exists_is_not_overwritten(file: Path, tmp_path: Path) -> None:
     with pytest.raises(StudyExists, match="exists already; choose another file"):
         export_study(store, file)
     assert file.read_bytes() == content
-    with pytest.raises(StudyLocked):
+    with pytest.raises(StudyExists, match="already holds a study 'study'"):  # and is owned
         import_study(file, url)
     store.close()
     with pytest.raises(StudyExists, match="already holds a study 'study'"):
