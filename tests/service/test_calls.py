@@ -161,8 +161,8 @@ def test_a_token_is_needed_where_one_is_set(tmp_path, monkeypatch):
     with serving(f"sqlite:///{tmp_path}/mango.db", security=security) as url:
         with Client.create(url, "a", space=SearchSpace.box(2), budget=5, token=write) as client:
             assert len(client.ask(1)) == 1
-        for wrong in (None, "x" * 20):
-            with pytest.raises(ServiceError, match="needs a token"):
+        for wrong, words in ((None, "needs a token"), ("x" * 20, "does not know this token")):
+            with pytest.raises(ServiceError, match=words):
                 Client(url, "a", token=wrong)
         with Client(url, "a", token=read) as reader:
             assert reader.counts()["asked"] == 1
