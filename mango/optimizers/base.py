@@ -146,7 +146,8 @@ class Optimizer(abc.ABC):
         Telling a trial again with the same value is nothing.
 
         Raises:
-            TellError: never asked, told before with another value, infinite, or of unequal lengths. Nothing changes.
+            TellError: never asked, told before with another value, beyond `mango.trial.LARGEST`, or of unequal lengths.
+                Nothing changes.
         """
         numbers, told, key, error = self._checked(ids, values, keys, errors)
         fresh: list[int] = []

@@ -19,7 +19,7 @@ from pydantic import (
     model_validator,
 )
 
-from mango.trial import EXPECTED, too_large
+from mango.trial import EXPECTED, LARGEST
 
 IDENTITY = re.compile(r"identity:(?:box:([0-9]{1,5})|grid:([0-9]{1,5}):([0-9]{1,5}))")
 SERIES = re.compile(r"series:[a-z]+:(?:[a-z]+|([0-9]{1,5}))(?::([0-9]{1,5}))?")
@@ -42,7 +42,7 @@ Seconds = Annotated[float, Field(gt=0, le=MOST_LEASE)]
 
 
 def _in_range(value: float) -> float:
-    if too_large((value,)) is not None:
+    if abs(value) > LARGEST:
         raise ValueError(f"expected {EXPECTED}, as NaN or null; got {value!r}")
     return value
 
