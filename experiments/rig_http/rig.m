@@ -1,7 +1,7 @@
 function rig(service, study, measure, block, folder, token)
 %RIG  Shows the images of a study of mango, block after block, and tells the responses, until the study ends.
 %
-%   rig('http://127.0.0.1:8700', 'v4-unit7', @measure)
+%   rig('http://127.0.0.1:8700', 'v4-unit6', @measure)
 %   rig(service, study, measure, block, folder, token)
 %
 %   MEASURE  gets the name of a PNG file, shows it, and returns the response, a number; NaN where there was none.
@@ -13,7 +13,7 @@ function rig(service, study, measure, block, folder, token)
 %   Needs MATLAB R2016b or newer and no toolbox. A study is made on the command line, or here, once:
 %
 %   webwrite('http://127.0.0.1:8700/v1/studies', ...
-%       jsonencode(struct('name', 'v4-unit7', 'generator', 'vqvae-cifar10', 'budget', 2000)), ...
+%       jsonencode(struct('name', 'v4-unit6', 'generator', 'vqvae-cifar10', 'budget', 2000)), ...
 %       weboptions('MediaType', 'application/json'))
 
     if nargin < 4, block = 20; end

@@ -1,7 +1,7 @@
 #!/bin/sh
 # A rig in POSIX sh: asks a study for blocks of images, shows them, tells the responses, until the study ends.
 #
-#   STUDY=v4-unit7 MEASURE=./measure.sh ./rig.sh
+#   STUDY=v4-unit6 MEASURE=./measure.sh ./rig.sh
 #
 # Needs curl, sed, unzip and sha256sum; no Python, no jq. It may be killed at any moment, and so may the service: start
 # it again with the same FOLDER, and it goes on with the block that it was at. What it is told by these variables:

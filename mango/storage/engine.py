@@ -158,13 +158,6 @@ def _configure_postgresql(connection: Any, _: object) -> None:
     connection.autocommit = False
 
 
-def _set_format(
-    connection: sa.Connection,  # noqa: ARG001
-    cursor: Any,
-    statement: str,  # noqa: ARG001
-    parameters: Any,  # noqa: ARG001
-    context: Any,
-    executemany: bool,  # noqa: ARG001
-) -> None:
+def _set_format(_connection: Any, cursor: Any, _statement: str, _parameters: Any, context: Any, _many: bool) -> None:
     if context is not None and context.execution_options.get("binary"):
         cursor.format = 1  # psycopg's number of the binary format

@@ -257,11 +257,10 @@ class Claims:
 
     def _keep_session(self) -> None:
         """Opens the session anew where the server has dropped it, before others take its locks for free."""
-        with suppress(StorageError):
-            self._say(_STILL)
-        if self._session is None:
+        for _ in range(2):  # the second time in a new one
             with suppress(StorageError):
                 self._say(_STILL)
+                return
 
     def _say(self, statement: sa.TextClause, **values: int) -> None:
         """Executes a statement in the session that holds the locks."""
