@@ -5,6 +5,7 @@ PYTHON ?= python3
 VENV ?= .venv
 DATA ?=
 UNIT ?= output/cat
+BENCHMARKS ?= overhead bbob protes ray service spiking tt_ablation stimuli
 
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
@@ -51,13 +52,9 @@ check: $(READY)  ## ruff, mypy, the layers, the dependencies
 	$(BIN)/lint-imports
 	$(BIN)/deptry .
 
-bench: $(BENCH)/.ready  ## measure everything beside its peers (ARGS=--smoke for a quick look)
-	$(BENCH)/bin/python -m experiments.benchmarks.overhead $(ARGS)
-	$(BENCH)/bin/python -m experiments.benchmarks.bbob $(ARGS)
-	$(BENCH)/bin/python -m experiments.benchmarks.protes $(ARGS)
-	$(BENCH)/bin/python -m experiments.benchmarks.ray $(ARGS)
-	$(BENCH)/bin/python -m experiments.benchmarks.service $(ARGS)
-	$(BENCH)/bin/python -m experiments.benchmarks.spiking $(ARGS)
+bench: $(BENCH)/.ready  ## measure everything beside its peers (ARGS=--smoke for a quick look, BENCHMARKS="bbob ray" for some)
+	@set -e; for name in $(BENCHMARKS); do \
+		echo "$$name"; $(BENCH)/bin/python -m experiments.benchmarks.$$name $(ARGS); done
 
 train: $(TRAIN)/.ready  ## train the networks of the zoo anew, from CIFAR-10: make train DATA=folder (hours on a CPU)
 	@test -n "$(DATA)" || { echo "name the folder that holds CIFAR-10: make train DATA=folder"; exit 2; }
