@@ -20,7 +20,11 @@ from mango.errors import InputError, UnknownName
 from mango.space import Codes, SearchSpace
 
 REACH = 3.0  # of a chart's box, in units of the natural spread of each coordinate
-NAMES = {"principal": "principal components of natural codes", "frequencies": "low spatial frequencies; needs no data"}
+NUMBER = 64  # of coordinates where none is given
+NAMES = {
+    "frequencies": "the K lowest spatial frequencies of a map of codes; needs no data",
+    "principal": "the K leading principal components of natural codes",
+}
 
 
 class Chart(Protocol):
@@ -41,7 +45,7 @@ class Chart(Protocol):
 
 
 def make_chart(spec: str, space: SearchSpace, natural: ArrayLike | None = None) -> Chart:
-    """The chart that a text such as ``"frequencies:64"`` names; the number of coordinates defaults to 64.
+    """The chart that a text such as ``"frequencies:64"`` names; the number of coordinates defaults to `NUMBER`.
 
     Raises:
         UnknownName: no such chart.
@@ -52,7 +56,7 @@ def make_chart(spec: str, space: SearchSpace, natural: ArrayLike | None = None) 
         raise UnknownName("chart", name, NAMES)
     if size and not (size.isdigit() and int(size) >= 1):
         raise InputError(f"chart {spec!r}: expected {name}:K with K >= 1 coordinates")
-    k = int(size) if size else 64
+    k = int(size) if size else NUMBER
     if name == "frequencies":
         return frequencies(space, k)
     if natural is None:

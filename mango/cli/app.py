@@ -50,6 +50,7 @@ class Table(StrEnum):
     """What `mango list` knows."""
 
     OPTIMIZERS = "optimizers"
+    CHARTS = "charts"
     GENERATORS = "generators"
     TARGETS = "targets"
 
@@ -88,7 +89,7 @@ def search(
     repeats: Annotated[int, typer.Option(help="Presentations of each proposal, for targets with noise.")] = 1,
     leaders: Annotated[float, typer.Option(help="Share of presentations that show the best again, under noise.")] = 0.0,
     confirm: Annotated[int, typer.Option(help="Presentations kept for the final choice, under noise.")] = 0,
-    chart: Annotated[str | None, typer.Option(help="Coordinates to search in, such as frequencies:64.")] = None,
+    chart: Annotated[str | None, typer.Option(help="Coordinates to search in: see `mango list charts`.")] = None,
     option: Annotated[list[str] | None, typer.Option(help="Of the optimizer, NAME=VALUE; may be repeated.")] = None,
     weight: Annotated[float, typer.Option(help="Of the penalty on codes outside 5-95 % of natural log priors.")] = 0.0,
     ordered: Annotated[bool, typer.Option(help="The same trials for any number of workers.")] = True,
@@ -185,7 +186,7 @@ def list_names(
     what: Annotated[Table | None, typer.Argument(help="One of the tables; default all.", show_default=False)] = None,
     as_json: Json = False,
 ) -> None:
-    """List what can be named: optimizers, generators, targets."""
+    """List what can be named: optimizers and their options, charts, generators, targets."""
     from mango.cli.tables import names, print_names
 
     found = {table.value: names(table.value) for table in Table if what in (None, table)}

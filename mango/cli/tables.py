@@ -45,14 +45,17 @@ def names(table: str) -> dict[str, Any]:
     """Name -> what it is, of one of the tables."""
     if table == "optimizers":
         from mango.optimizers import TABLE as OPTIMIZERS
-        from mango.optimizers import optimizer_class
+        from mango.optimizers import optimizer_class, optimizer_summary
 
-        found: dict[str, Any] = {}
-        for name in OPTIMIZERS:
-            kind, preset = optimizer_class(name)
-            given = ", ".join(f"{key}={value}" for key, value in preset.items() if value != "")
-            found[name] = f"{kind.SUMMARY}{f' ({given})' if given else ''}"
-        return found
+        classes = {name: optimizer_class(name) for name in OPTIMIZERS}
+        return {
+            name: {"summary": optimizer_summary(name), "options": {**kind.OPTIONS, **preset}}
+            for name, (kind, preset) in classes.items()
+        }
+    if table == "charts":
+        from mango.charts import NAMES, NUMBER
+
+        return {f"{name}:K": f"{summary} (K = {NUMBER} if not given)" for name, summary in NAMES.items()}
     if table == "generators":
         from mango.generators import TABLE as GENERATORS
 
@@ -74,7 +77,7 @@ def print_names(tables: Mapping[str, Mapping[str, Any]]) -> None:
         table.add_column(style="cyan", no_wrap=True)
         table.add_column()
         for name, what in rows.items():
-            table.add_row(name, what["summary"] if isinstance(what, dict) else what)
+            table.add_row(name, _described(what) if isinstance(what, dict) else what)
         for name, what in OWN.get(title, {}).items():
             table.add_row(name, what)
         console.print(table)
@@ -94,6 +97,12 @@ def spans(numbers: Sequence[int]) -> str:
         else:
             parts.append([n])
     return ", ".join(str(p[0]) if len(p) == 1 else f"{p[0]}-{p[-1]}" for p in parts)
+
+
+def _described(what: Mapping[str, Any]) -> str:
+    """The summary and, on a line of their own, the options of what has some."""
+    options = ", ".join(f"{name}={default!r}" for name, default in what.get("options", {}).items())
+    return f"{what['summary']}\n[dim]options: {options}[/]" if options else str(what["summary"])
 
 
 def _lines(found: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -16,7 +16,7 @@ from mango.errors import UnknownName
 from mango.optimizers.base import Optimizer, Proposals
 from mango.space import SearchSpace
 
-__all__ = ["TABLE", "Optimizer", "Proposals", "make_optimizer", "optimizer_class"]
+__all__ = ["TABLE", "Optimizer", "Proposals", "make_optimizer", "optimizer_class", "optimizer_summary"]
 
 _PUBLISHED = {"binary": True, "rank": 5, "steps": 1}  # of Tensor-Train search, but for batch and rate
 
@@ -38,6 +38,9 @@ TABLE: dict[str, tuple[str, dict[str, Any]]] = {
     "genetic": ("genetic:Genetic", {}),
     "nevergrad": ("nevergrad:Nevergrad", {}),
 }
+_SUMMARIES = {  # of presets that are another method than their class by itself
+    "cma-diagonal": "CMA-ES that learns a scale for each axis, not how axes go together; for many axes",
+}
 
 
 def optimizer_class(name: str) -> tuple[type[Optimizer], dict[str, Any]]:
@@ -53,6 +56,15 @@ def optimizer_class(name: str) -> tuple[type[Optimizer], dict[str, Any]]:
     module, _, cls = path.partition(":")
     found: type[Optimizer] = getattr(import_module(f"mango.optimizers.{module}"), cls)
     return found, {**preset, "method": detail} if family == "nevergrad" else dict(preset)
+
+
+def optimizer_summary(name: str) -> str:
+    """One line on the method of that name.
+
+    Raises:
+        UnknownName: no such optimizer.
+    """
+    return _SUMMARIES.get(name) or optimizer_class(name)[0].SUMMARY
 
 
 def make_optimizer(

@@ -18,7 +18,7 @@ from starlette.background import BackgroundTask
 from mango import exchange
 from mango.errors import CodeError, InputError
 from mango.optimizers import TABLE as OPTIMIZERS
-from mango.optimizers import optimizer_class
+from mango.optimizers import optimizer_summary
 from mango.service import answers, images, schemas, views
 from mango.service.bodies import JsonRoute
 from mango.service.hosted import Hosted
@@ -70,7 +70,7 @@ def request_of(key: str | None, *content: Any) -> exchange.Request | None:
 @router.get("/optimizers", response_model=answers.OptimizersAnswer)
 def optimizers() -> Response:
     """Names of optimizers."""
-    named = [{"name": name, "summary": optimizer_class(name)[0].SUMMARY} for name in OPTIMIZERS if name != "nevergrad"]
+    named = [{"name": name, "summary": optimizer_summary(name)} for name in OPTIMIZERS if name != "nevergrad"]
     return packed({"optimizers": named})
 
 

@@ -3,13 +3,16 @@ import os
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from mango.charts import make_chart
 from mango.cli import app, tables
 from mango.errors import WeightsError
 from mango.generators import TABLE as GENERATORS
 from mango.optimizers import TABLE as OPTIMIZERS
+from mango.space import SearchSpace
 from mango.targets import TABLE as TARGETS
 from mango.targets.spiking.kernels import active
 
@@ -27,7 +30,31 @@ def test_spans_are_short(numbers, text):
 def test_every_optimizer_is_listed():
     listed = json.loads(CliRunner().invoke(app, ["list", "optimizers", "--json"]).stdout)["optimizers"]
     assert list(listed) == list(OPTIMIZERS)
-    assert all(len(summary) > 10 for summary in listed.values())
+    assert all(len(method["summary"]) > 10 for method in listed.values())
+    assert listed["cma-diagonal"]["summary"] != listed["cma"]["summary"]
+
+
+def test_optimizers_are_listed_with_their_options_and_those_of_their_preset():
+    ran = CliRunner().invoke(app, ["list", "optimizers", "--json"])
+    listed = {name: method["options"] for name, method in json.loads(ran.stdout)["optimizers"].items()}
+    assert listed["cma"] == {"diagonal": False, "popsize": None, "step": None}
+    assert listed["cma-diagonal"] == {**listed["cma"], "diagonal": True}
+    assert (listed["tt-s"]["batch"], listed["tt-b"]["batch"]) == (5, 25)
+    assert listed["random"] == {}
+    lines = CliRunner().invoke(app, ["list", "optimizers"], env={"COLUMNS": "120"}).stdout.splitlines()
+    assert "options: diagonal=False, popsize=None, step=None" in [line.strip() for line in lines]
+    assert sum("options:" in line for line in lines) == sum(map(bool, listed.values()))
+
+
+def test_charts_are_listed_as_they_are_named():
+    ran = CliRunner().invoke(app, ["list", "charts"], env={"COLUMNS": "120"})
+    listed = json.loads(CliRunner().invoke(app, ["list", "charts", "--json"]).stdout)["charts"]
+    assert list(listed) == ["frequencies:K", "principal:K"]
+    assert all(f"{name}  " in ran.stdout and summary in ran.stdout for name, summary in listed.items())
+    space = SearchSpace.box(100, -1, 1)
+    natural = space.sample(200, np.random.default_rng(0))
+    assert make_chart("principal", space, natural).space.dim == 64
+    assert all("K = 64 if not given" in summary for summary in listed.values())
 
 
 def test_silent_and_saturated_units_are_marked(monkeypatch):
@@ -53,7 +80,8 @@ def test_the_kernels_that_were_asked_for_are_named():
 
 
 def test_lists_load_no_torch():
-    code = "import sys\nfrom mango.cli.tables import names\n[names(t) for t in ('optimizers', 'generators', 'targets')]"
+    every = ("optimizers", "charts", "generators", "targets")
+    code = f"import sys\nfrom mango.cli.tables import names\n[names(t) for t in {every}]"
     ran = subprocess.run([sys.executable, "-c", f"{code}\nprint(*sys.modules)"], capture_output=True, text=True)
     assert ran.returncode == 0
     assert not {"torch", "snntorch", "ray"} & set(ran.stdout.split())

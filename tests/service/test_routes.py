@@ -393,8 +393,9 @@ def test_a_name_is_taken(client):
 
 
 def test_what_there_is(client):
-    names = [row["name"] for row in client.get("/v1/optimizers").json()["optimizers"]]
-    assert {"auto", "tt", "cma"} <= set(names)
+    methods = {row["name"]: row["summary"] for row in client.get("/v1/optimizers").json()["optimizers"]}
+    assert {"auto", "tt", "cma"} <= set(methods)
+    assert methods["cma"] != methods["cma-diagonal"]
     assert {"name": "pixels", "summary": "the 3 x 32 x 32 pixels themselves"} in client.get("/v1/generators").json()[
         "generators"
     ]
