@@ -82,6 +82,13 @@ class Noisy(Unit):
         return super().respond(stimuli)[0] + 0.05 * np.array(noise)
 
 
+class Losing(Noisy):
+    """Loses the answers to a third of the seeds."""
+
+    def respond(self, stimuli, seeds=None):
+        return np.where(np.array(seeds) % 3 == 0, np.nan, super().respond(stimuli, seeds))
+
+
 class Raising(Unit):
     def respond(self, _stimuli):
         raise RuntimeError("the electrode fell out")

@@ -82,6 +82,23 @@ class Plausibility:
     distance: float | None = None
 
 
+@dataclass(frozen=True)
+class Origin:
+    """What proposed some of the trials.
+
+    Attributes:
+        name: as trials have it, such as ``"frequencies:cma"``.
+        trials: how many it proposed.
+        best: their highest value; NaN where none was measured.
+        trial: the number of the one that had it.
+    """
+
+    name: str
+    trials: int
+    best: float
+    trial: int
+
+
 @dataclass(frozen=True, eq=False)
 class Findings:
     """One finished search.
@@ -100,6 +117,7 @@ class Findings:
         plausibility: how natural the trials are; None without a log prior or where no response was found.
         noisy: whether codes were shown more than once, so that the highest trial owes some of its value to luck.
         confirmed: the final choice by fresh presentations; None where none was made.
+        origins: where the trials came from, the busiest first.
     """
 
     unit: str
@@ -114,6 +132,7 @@ class Findings:
     plausibility: Plausibility | None = None
     noisy: bool = False
     confirmed: Confirmed | None = None
+    origins: Sequence[Origin] = ()
 
     @property
     def best_so_far(self) -> Floats:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import base64
 import io
+import math
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+import numpy as np
 from PIL import Image
 
 from mango.analysis.evolution import evolution_gif
@@ -69,6 +71,8 @@ def report_html(
             tiles=_tiles(findings, result),
             charts=_charts(convergence_png, findings),
             fronts=_charts(naturalness_png, findings) if findings.plausibility is not None else {},
+            origins=_origins(findings),
+            coordinates=settings.get("chart"),
             evolution=_data(evolution_gif(findings), "gif") if findings.steps else "",
             listed=list(findings.found)[:LISTED],
             settings={name: _plain(value) for name, value in settings.items()},
@@ -140,6 +144,23 @@ def _tiles(findings: Findings, result: Mapping[str, Any]) -> list[tuple[str, str
         share = f"{result.get('seconds_optimizer', 0):.1f} s in the optimizer"
         tiles.append(("time", _duration(result["seconds"]), share))
     return tiles
+
+
+def _origins(findings: Findings) -> list[dict[str, Any]]:
+    """A row for each origin of proposals; none leads where no value ever differed."""
+    asked = sum(origin.trials for origin in findings.origins)
+    top = float(np.nanmax(findings.values)) if findings.responded else math.nan
+    return [
+        {
+            "name": origin.name or "no origin",
+            "trials": f"{origin.trials:,}",
+            "share": 100 * origin.trials / asked,
+            "best": number(origin.best if findings.responded else None),
+            "trial": f"trial {origin.trial}" if findings.responded and not math.isnan(origin.best) else "",
+            "leads": origin.best == top,
+        }
+        for origin in findings.origins
+    ]
 
 
 def _ties(ties: int | None) -> str:

@@ -13,7 +13,7 @@ import numpy as np
 
 from mango.analysis.evolution import evolution_gif
 from mango.analysis.figures import best_png, convergence_png
-from mango.analysis.findings import Findings, Floats, Nature, Plausibility, Shown, differing, number
+from mango.analysis.findings import Findings, Floats, Nature, Origin, Plausibility, Shown, differing, number
 from mango.analysis.pareto import naturalness_png
 from mango.analysis.report import LISTED, report_html, verdict
 from mango.naturalness import naturalness
@@ -76,6 +76,7 @@ def find(
         plausibility=None if best is None else judge(records, values, best, generator, natural, nature),
         noisy=study.configuration.noisy,
         confirmed=confirmed,
+        origins=_origins(records, values, keys),
     )
 
 
@@ -148,6 +149,18 @@ def _wall(sessions: Sequence[float], records: Sequence[TrialRecord]) -> float:
     return total
 
 
+def _origins(records: Sequence[TrialRecord], values: Floats, keys: Floats) -> list[Origin]:
+    """Where the trials came from, the busiest origin first."""
+    trials: dict[str, list[int]] = {}
+    for record in records:
+        trials.setdefault(record.origin, []).append(record.number)
+    found = []
+    for name, numbers in trials.items():
+        best = numbers[ranking(values[numbers], keys[numbers])[0]]
+        found.append(Origin(name, len(numbers), float(values[best]), best))
+    return sorted(found, key=lambda origin: -origin.trials)
+
+
 def _steps(heard: Floats, keys: Floats) -> list[int]:
     """The trials at which the best so far improved, equal ones by key."""
     steps: list[int] = []
@@ -186,10 +199,8 @@ def _best(records: Sequence[TrialRecord], heard: Floats, keys: Floats, generator
 
 def _details(record: TrialRecord) -> dict[str, str]:
     details = {"trial": str(record.number), "repeats": str(record.repeats)}
-    measured = [v for v in record.values if not math.isnan(v)]
     if record.repeats > 1:
-        error = np.std(measured, ddof=1) / math.sqrt(len(measured)) if len(measured) > 1 else math.nan
-        details["standard error"] = number(float(error))
+        details["standard error"] = number(record.error)
     details["origin"] = record.origin or number(None)
     if not math.isnan(record.log_prior):
         details["log prior"] = number(record.log_prior)
@@ -197,13 +208,17 @@ def _details(record: TrialRecord) -> dict[str, str]:
 
 
 def _parquet(records: Sequence[TrialRecord], plausibility: Plausibility | None) -> bytes:
+    """The bytes of a table, a row for each trial: what `mango.TrialRecord` says of it, and how natural it is.
+
+    What was not measured is null; ``values`` are empty where a trial is open or failed.
+    """
     import pyarrow as pa
     from pyarrow import parquet
 
     def stamps(seconds: list[float]) -> list[int | None]:
         return [None if math.isnan(s) else round(s * 1e6) for s in seconds]
 
-    def numbers(given: list[float]) -> list[float | None]:
+    def numbers(given: Sequence[float]) -> list[float | None]:
         return [None if math.isnan(v) else v for v in given]
 
     percentiles = np.full(len(records), np.nan) if plausibility is None else plausibility.percentiles
@@ -213,6 +228,9 @@ def _parquet(records: Sequence[TrialRecord], plausibility: Plausibility | None) 
         "number": pa.array([r.number for r in records], pa.int64()),
         "state": pa.array([str(r.state) for r in records], pa.string()),
         "value": pa.array(numbers([r.value for r in records]), pa.float64()),
+        "values": pa.array([numbers(r.values) for r in records], pa.list_(pa.float64())),
+        "error": pa.array(numbers([r.error for r in records]), pa.float64()),
+        "key": pa.array(numbers([r.key for r in records]), pa.float64()),
         "repeats": pa.array([r.repeats for r in records], pa.int64()),
         "code": pa.array([r.code.tolist() for r in records], pa.list_(pa.int64() if whole else pa.float64())),
         "origin": pa.array([r.origin for r in records], pa.string()),

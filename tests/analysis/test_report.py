@@ -6,7 +6,7 @@ import pytest
 
 from mango.analysis.evolution import evolution_gif
 from mango.analysis.figures import Row, summary_png
-from mango.analysis.findings import Findings, Nature, Shown
+from mango.analysis.findings import Findings, Nature, Origin, Shown
 from mango.analysis.report import Link, report_html, summary_html, verdict
 from mango.trial import Confirmed
 from tests.analysis.examples import SILENT, example, opened
@@ -59,6 +59,52 @@ def test_the_page_says_what_a_weighted_search_was_for():
     assert "best by value + 0.5 \N{MULTIPLICATION SIGN} penalty for unnatural codes" in page
     bare = report_html(replace(example(), plausibility=None), result={}, settings={}, command="mango search")
     assert "Value and naturalness" not in bare
+
+
+def section(findings, **settings):
+    """The words of the table of origins, and of what stands around it."""
+    page = report_html(findings, result={}, settings=settings, command="mango search")
+    _, _, rest = page.partition("<h2>Where the proposals came from</h2>")
+    return " ".join(re.sub(r"<[^>]+>", " ", rest.partition("<h2>")[0]).replace("&nbsp;", " ").split())
+
+
+def test_the_page_says_where_the_proposals_came_from():
+    values = np.arange(1000) / 1000
+    origins = [
+        Origin("frequencies:cma", 744, 0.999, 999),
+        Origin("mutation:<b>", 250, 0.5, 500),
+        Origin("lost", 5, np.nan, 700),
+        Origin("", 1, 0.001, 1),
+    ]
+    findings = Findings("u", values, [Shown(np.zeros(3), 0.999)], origins=origins)
+    words = section(findings, chart=None)
+    assert "How many trials each origin proposed, and its best value origin trials share best value" in words
+    assert "frequencies:cma 744 74 % 0.999 trial 999 mutation:&lt;b&gt; 250 25 % 0.500 trial 500" in words
+    assert "lost 5 &lt; 1 % \N{EN DASH} no origin 1 &lt; 1 % 0.001 trial 1" in words
+    assert "each is an arm" in words
+    assert "A chart is" in words
+    assert "Chart chosen" not in words
+    assert "leader" not in words
+    page = report_html(findings, result={}, settings={}, command="mango search")
+    assert re.findall(r'class="leads">([^<]+)', page) == ["0.999"]
+
+
+def test_the_page_names_the_chart_that_was_chosen_and_what_noise_has_shown_again():
+    origins = [Origin(name, 20, 0.5, 7) for name in ("cma", "leader", "confirm")]
+    findings = replace(example(), noisy=True, origins=origins)
+    words = section(findings, chart="principal:32")
+    assert words.startswith("Chart chosen: principal:32 How many")
+    assert "its highest value" in words
+    assert "each is an arm" not in words
+    assert "A chart is a few coordinates" in words
+    assert "leader is one of the best codes so far, shown again. confirm is a showing for the final choice." in words
+
+
+def test_no_origin_leads_where_there_is_no_winner():
+    words = section(replace(SILENT, origins=[Origin("prior", 12, 0.0, 0)]))
+    assert "prior 12 100 % \N{EN DASH} An origin says what proposed a trial." in words
+    assert words.endswith("proposed a trial.")
+    assert section(SILENT) == ""
 
 
 @pytest.mark.parametrize(

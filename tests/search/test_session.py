@@ -1,6 +1,7 @@
 import io
 import json
 import os
+import re
 import shutil
 import sqlite3
 from dataclasses import replace
@@ -25,7 +26,9 @@ FIELDS = (
     "unit best_value best_trial best_code evaluations ties natural_maximum natural_p999 percentile naturalness "
     "rms_contrast feature_distance front seconds seconds_target seconds_optimizer versions"
 ).split()
-COLUMNS = "number state value repeats code origin asked_at told_at seconds log_prior percentile naturalness".split()
+COLUMNS = (
+    "number state value values error key repeats code origin asked_at told_at seconds log_prior percentile naturalness"
+).split()
 
 
 def small(**changed):
@@ -63,6 +66,8 @@ def test_the_result_is_that_of_the_trials(done):
     assert result["evaluations"] == 60
     assert Unit().respond(Tiles().decode(np.array([result["best_code"]])))[0][0] == result["best_value"]
     assert all(row["asked_at"] <= row["told_at"] and row["state"] == "done" and row["repeats"] == 1 for row in rows)
+    assert all(row["values"] == [row["value"]] and row["error"] is None for row in rows)
+    assert rows[0]["key"] == Unit().respond(Tiles().decode(np.array([rows[0]["code"]])))[1][0]
     assert 0 < result["seconds_target"] < result["seconds"]
     assert 0 < result["seconds_optimizer"] < result["seconds"]
     percents = [max(0, 100 - sum(row["code"]) / 0.64) for row in rows]
@@ -70,6 +75,13 @@ def test_the_result_is_that_of_the_trials(done):
     assert [row["naturalness"] for row in rows] == pytest.approx([2 * min(p, 100 - p) for p in percents])
     best = rows[result["best_trial"]]
     assert (result["percentile"], result["naturalness"]) == (best["percentile"], best["naturalness"])
+
+
+def test_the_page_counts_the_trials_of_each_origin(done):
+    folder, result, _ = done
+    table = (folder / "report.html").read_text().partition('<table class="origins">')[2].partition("</table>")[0]
+    assert re.findall(r'scope="row">([^<]+)</th>\s*<td>(\d+)</td>', table) == [("prior", "53"), ("natural", "7")]
+    assert f"trial {result['best_trial']}</span>" in table
 
 
 def test_where_nothing_is_noisy_the_best_is_recommended(done):
@@ -206,8 +218,24 @@ def test_noise_is_repeated_and_weights_are_kept(tmp_path):
     rows = parquet.read_table(tmp_path / "trials.parquet").to_pylist()
     assert len(rows) == 20
     assert {row["repeats"] for row in rows} == {3}
+    assert [row["value"] for row in rows] == pytest.approx([np.mean(row["values"]) for row in rows])
+    assert [row["error"] for row in rows] == pytest.approx([np.std(row["values"], ddof=1) / 3**0.5 for row in rows])
+    assert {row["key"] for row in rows} == {None}
     assert result["evaluations"] == 60
     assert "standard error" in (tmp_path / "report.html").read_text()
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_what_was_lost_is_null_in_the_table(tmp_path):
+    search(small(target="tests.fakes:Losing", repeats=2), tmp_path)
+    rows = parquet.read_table(tmp_path / "trials.parquet").to_pylist()
+    assert {sum(value is None for value in row["values"]) for row in rows} == {0, 1, 2}
+    for row in rows:
+        measured = [value for value in row["values"] if value is not None]
+        assert len(row["values"]) == 2
+        assert row["state"] == ("done" if measured else "lost")
+        assert row["value"] == (pytest.approx(np.mean(measured)) if measured else None)
+        assert (row["error"] is None) == (len(measured) < 2)
 
 
 @pytest.mark.usefixtures("undrawn")

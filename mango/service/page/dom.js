@@ -43,7 +43,7 @@ export function stretch(node, share) {
   node.style.transform = `scaleX(${Math.min(1, share)})`;
 }
 
-/** Shows an origin such as "auto:cma:dct", which may be broken after its colons. */
+/** Shows an origin such as "frequencies:cma", which may be broken after its colons. */
 export function sayOrigin(node, origin) {
   if (node.textContent === origin) return;
   node.replaceChildren(...origin.split(/(?<=:)/).flatMap((part) => [part, h("wbr")]));
