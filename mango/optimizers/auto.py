@@ -1,4 +1,4 @@
-"""What served best where we measured it, for each kind of space; see experiments/first_search for the figures.
+"""What served best where we measured it, for each kind of space; see experiments/benchmarks/stimuli for the figures.
 
 On continuous axes quasi-Newton ascent where the target turns out to be smooth, then in turn with CMA-ES, which is
 diagonal where axes are many and has all of a rough target's budget; where many axes have a unit-normal prior, as those
@@ -7,8 +7,8 @@ such codes lie. On grids mutation of the best found. On a code book, uniform cod
 ones, but as soon as answers tell which kind leads that one alone. Then CMA-ES in a chart and mutation of the best
 found, which finishes what smooth coordinates cannot express, take turns; mutation alone where nothing but labels is
 known, which has no chart. The chart is that of low spatial frequencies; where codes lie on no map, of principal
-components of natural codes. (Both charts in turns found no more.) Every answer reaches all of them. Under noise the
-incumbent is the code of which most is expected, see `leaders`.
+components of natural codes, where there are enough. (Both charts in turns found no more.) Every answer reaches all of
+them. Under noise the incumbent is the code of which most is expected, see `leaders`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from mango.charts import Chart
+from mango.charts import Chart, make_chart
+from mango.errors import InputError
 from mango.optimizers import uniform
 from mango.optimizers.base import Ids, Learned, Optimizer, State, part_of
 from mango.optimizers.cma import CMA
@@ -74,13 +75,13 @@ class Auto(Optimizer):
         space = self.space
         if chart is not None or space.is_box:
             return ("sphere" if chart is None and self._on_a_sphere() else "cma"), chart
-        size = min(COORDINATES, space.dim)
         if space.embedding is None:
             return None
-        if space.layout is not None and len(space.layout) == 2:
-            return "frequencies", f"frequencies:{size}"
-        if self.natural is not None and len(self.natural) > size:
-            return "principal", f"principal:{size}"
+        for name in ("frequencies", "principal"):
+            try:
+                return name, make_chart(f"{name}:{min(COORDINATES, space.dim)}", space, self.natural)
+            except InputError:  # no map, labels or natural codes that are too few or too much alike
+                continue
         return None
 
     def _on_a_sphere(self) -> bool:
@@ -137,6 +138,9 @@ class Auto(Optimizer):
         return turns
 
     def _propose(self, ids: Ids) -> tuple[Codes, list[str]]:
+        for number in self._overdue():
+            name, own = self._owner.pop(number)
+            self._arms[name].tell([own], [math.nan])
         turns = np.array(self._turns(ids))
         codes = np.empty((len(ids), self.space.dim), self.space.dtype)
         origins = [""] * len(ids)
@@ -157,7 +161,7 @@ class Auto(Optimizer):
         self._fill("mutation", rows[len(asked) :], ids, codes, origins)
 
     def _learn(self, batch: Learned) -> None:
-        owners = [self._owner.pop(int(number)) for number in batch.ids]
+        owners = [self._owner.pop(int(number), ("", -1)) for number in batch.ids]  # none: it was overdue
         for name, arm in self._arms.items():
             own = np.array([owner == name for owner, _ in owners], np.bool_)
             numbers = np.array([number for owner, number in owners if owner == name], np.int64)

@@ -24,6 +24,7 @@ from mango.optimizers.ordering import ranking as ranking
 from mango.space import Codes, SearchSpace
 from mango.trial import EXPECTED, LARGEST
 
+OVERDUE = 100  # answers to later asks after which an open trial is not waited for
 Ids = NDArray[np.int64]
 State = dict[str, Any]  # flat: name -> array, whole number, float or string
 
@@ -116,6 +117,7 @@ class Optimizer(abc.ABC):
         self._next = 0
         # Trial -> point of the domain, code. Made anew from other points at once, a code may differ in its last bits.
         self._open: dict[int, tuple[NDArray[Any], Codes]] = {}
+        self._awaited: dict[int, int] = {}  # open trial that is waited for -> first trial of the next ask
         self._told: dict[int, float] = {}
         self._leaders = Leaders(space.dim, space.dtype)
 
@@ -136,6 +138,7 @@ class Optimizer(abc.ABC):
         self._next += len(ids)
         asked = points if self.chart is None else codes.copy()
         self._open.update(zip(ids.tolist(), zip(points, asked, strict=True), strict=True))
+        self._awaited.update(dict.fromkeys(ids.tolist(), self._next))
         return Proposals(ids, codes, origins)
 
     def tell(
@@ -146,8 +149,8 @@ class Optimizer(abc.ABC):
         Telling a trial again with the same value is nothing.
 
         Raises:
-            TellError: never asked, told before with another value, beyond `mango.trial.LARGEST`, or of unequal lengths.
-                Nothing changes.
+            TellError: never asked, told before with another value, beyond `mango.trial.LARGEST`, an error below 0, or
+                of unequal lengths. Nothing changes.
         """
         numbers, told, key, error = self._checked(ids, values, keys, errors)
         fresh: list[int] = []
@@ -166,6 +169,8 @@ class Optimizer(abc.ABC):
             return
         rows = np.array(fresh)[np.argsort(numbers[fresh], kind="stable")]
         asked = [self._open.pop(number) for number in numbers[rows].tolist()]
+        for number in seen:
+            self._awaited.pop(number, None)
         points = np.stack([point for point, _ in asked])
         codes = points if self.chart is None else np.stack([code for _, code in asked])
         self._told.update(seen)
@@ -213,6 +218,7 @@ class Optimizer(abc.ABC):
             "rng": rng_state(self.rng),
             "open_ids": np.array(open_ids, np.int64),
             "open_points": _rows([self._open[i][0] for i in open_ids], self.domain),
+            "awaited": np.array(sorted(self._awaited.items()), np.int64).reshape(-1, 2),
             "told_ids": np.array(told_ids, np.int64),
             "told_values": np.array([self._told[i] for i in told_ids], np.float64),
         }
@@ -228,6 +234,7 @@ class Optimizer(abc.ABC):
         points = np.array(state["open_points"], self.domain.dtype)
         codes = points if self.chart is None else np.array(state["open_codes"], self.space.dtype)
         self._open = dict(zip((int(i) for i in state["open_ids"]), zip(points, codes, strict=True), strict=True))
+        self._awaited = {int(number): int(later) for number, later in state["awaited"]}
         values = (float(v) for v in state["told_values"])
         self._told = dict(zip((int(i) for i in state["told_ids"]), values, strict=True))
         self._leaders.restore(part_of(state, "leaders."))
@@ -254,6 +261,21 @@ class Optimizer(abc.ABC):
         """Takes up what `_state` gave, arrays copied; always called on a freshly made object."""
 
     # -- what a method may use -------------------------------------------------------------------------------------
+
+    def _overdue(self) -> list[int]:
+        """Trials, in order, that are not waited for from now on; an answer that comes all the same is taken.
+
+        They are those after which so many trials of later asks were told: `OVERDUE`, and twice as many as of these are
+        open, for where many are under way an answer may come late and is not lost.
+        """
+        numbers = np.sort(np.fromiter(self._open, np.int64, len(self._open)))
+        awaited = np.array(sorted(self._awaited.items()), np.int64).reshape(-1, 2)
+        still_open = len(numbers) - np.searchsorted(numbers, awaited[:, 1])
+        told = self._next - awaited[:, 1] - still_open
+        overdue: list[int] = awaited[told >= np.maximum(OVERDUE, 2 * still_open), 0].tolist()
+        for number in overdue:
+            del self._awaited[number]
+        return overdue
 
     def _start(self, n: int) -> tuple[Codes, list[str]]:
         """Points ``(n, domain.dim)`` to begin with, and their origins: natural codes if given, else from the prior."""
@@ -282,6 +304,10 @@ class Optimizer(abc.ABC):
                 where = int(np.argmax(large))
                 raise TellError(f"{name}: expected {EXPECTED}; got {column[where].item()!r} for trial {numbers[where]}")
             columns.append(column)
+        if (below := columns[2] < 0).any():
+            where = int(np.argmax(below))
+            found = f"{columns[2][where].item()!r} for trial {numbers[where]}"
+            raise TellError(f"errors: expected standard errors, which are 0 or more; got {found}")
         return numbers.astype(np.int64), columns[0], columns[1], columns[2]
 
 

@@ -123,7 +123,8 @@ class CMA(Optimizer):
     def _learn(self, batch: Learned) -> None:
         taken = self._generation.add(batch)
         self._peak = max([self._peak, *map(merit, taken.values.tolist(), taken.keys.tolist())])
-        if self._generation.complete(self._regimes.popsize, self._open):
+        self._overdue()
+        if self._generation.complete(self._regimes.popsize, self._awaited):
             self._close()
 
     def _observe(self, batch: Learned) -> None:

@@ -102,7 +102,8 @@ class SphereCMA(Optimizer):
     def _learn(self, batch: Learned) -> None:
         taken = self._generation.add(batch)
         self._peak = max([self._peak, *map(merit, taken.values.tolist(), taken.keys.tolist())])
-        if self._generation.complete(self._popsize, self._open):
+        self._overdue()
+        if self._generation.complete(self._popsize, self._awaited):
             self._close()
 
     def _observe(self, batch: Learned) -> None:

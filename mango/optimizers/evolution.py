@@ -14,6 +14,9 @@ without generations. What a change is:
 
 Where labels lie on a map, every other child has a rectangle of it changed instead, see `patches`.
 
+Where all axes are discrete and lie on no map, no child is asked twice of one parent: one that is known changes an axis
+more than it did, and again, so that a parent whose neighbours are all worse is left by ever longer jumps.
+
 An answer is accepted where it is at least as good as the incumbent, by value, then key; of equals the later one, so
 that the search drifts over plateaus (silent neurons) instead of standing still. A foreign point is accepted where it is
 better. Under noise, where a lucky answer would stay for ever, the incumbent is the code of which most is expected (see
@@ -24,6 +27,7 @@ prior otherwise.
 from __future__ import annotations
 
 import math
+from hashlib import blake2b
 from typing import Any, ClassVar
 
 import numpy as np
@@ -38,6 +42,8 @@ BETA = 1.5  # exponent of the power laws
 PATCHED = 0.5  # share of children with a changed rectangle, where labels lie on a map
 COPIED = 0.5  # share of changed labels that are copied from elsewhere in the code, where they lie on no map
 SMALLEST = 1e-3  # scale of a continuous step, of the axis's spread
+LONGER = 8  # times that a child that is known is changed again, by one axis more each time
+DIGEST = 8  # bytes by which a child is known
 
 
 class Evolution(Optimizer):
@@ -56,6 +62,9 @@ class Evolution(Optimizer):
         self._copies = self._patches is None and share_labels(domain)
         self._parent: NDArray[Any] | None = None
         self._merit = (-math.inf, -math.inf)
+        self._children: set[bytes] | None = None  # of the parent, that were asked; None: no account is kept
+        if self._patches is None and not domain.continuous.any():
+            self._children = set()
 
     def _propose(self, ids: Ids) -> tuple[Codes, list[str]]:
         if self._parent is None:
@@ -69,14 +78,18 @@ class Evolution(Optimizer):
             else:
                 self._mutate(child)
                 origins.append("mutation")
+                if self._children is not None:
+                    self._renew(child, self._children)
         return children, origins
 
     def _learn(self, batch: Learned) -> None:
         if self._follow():
             return
         for point, value, key in zip(batch.points, batch.values.tolist(), batch.keys.tolist(), strict=True):
-            if not math.isnan(value) and merit(value, key) >= self._merit:
-                self._parent, self._merit = point.copy(), merit(value, key)
+            if math.isnan(value):
+                self._forget(point)
+            elif merit(value, key) >= self._merit:
+                self._adopt(point, merit(value, key))
 
     def _observe(self, batch: Learned) -> None:
         if self._follow():
@@ -84,21 +97,44 @@ class Evolution(Optimizer):
         first = ranking(batch.values, batch.keys)[0]
         value, key = float(batch.values[first]), float(batch.keys[first])
         if not math.isnan(value) and merit(value, key) > self._merit:
-            self._parent, self._merit = batch.points[first].copy(), merit(value, key)
+            self._adopt(batch.points[first], merit(value, key))
 
     def _follow(self) -> bool:
         """Under noise makes the code of which most is expected the parent; in a chart it has no exact place."""
         best = self._leaders.best
         if best is None or not self._leaders.noisy or self.chart is not None:
             return False
-        self._parent, self._merit = best.code, merit(best.expected, best.key)
+        self._adopt(best.code, merit(best.expected, best.key))
         return True
 
-    def _mutate(self, child: NDArray[Any]) -> None:
-        """Changes some axes of ``(dim,)`` in place."""
+    def _adopt(self, point: NDArray[Any], its_merit: tuple[float, float]) -> None:
+        """Makes a point the parent; the children of another one are forgotten."""
+        if self._children is not None and self._parent is not None and (point != self._parent).any():
+            self._children.clear()
+        self._parent, self._merit = point.copy(), its_merit
+
+    def _renew(self, child: NDArray[Any], known: set[bytes]) -> None:
+        """Changes a child of the parent that is known until it is none, and notes it."""
+        parent = np.array(self._parent)
+        for _ in range(LONGER):
+            if _digest(child) not in known:
+                break
+            changes = min(int((child != parent).sum()) + 1, len(self._free))
+            child[:] = parent
+            self._mutate(child, changes)
+        known.add(_digest(child))
+
+    def _forget(self, child: NDArray[Any]) -> None:
+        """A child whose answer was lost may be asked again."""
+        if self._children is not None:
+            self._children.discard(_digest(child))
+
+    def _mutate(self, child: NDArray[Any], changes: int | None = None) -> None:
+        """Changes some axes of ``(dim,)`` in place, as many as the law draws if not said."""
         if not len(self._free):
             return
-        changes = 1 + int(np.searchsorted(self._law, self.rng.random(), side="right"))
+        if changes is None:
+            changes = 1 + int(np.searchsorted(self._law, self.rng.random(), side="right"))
         axes = self.rng.permutation(self._free)[:changes]
         scale = SMALLEST ** self.rng.random()
         domain = self.domain
@@ -124,12 +160,21 @@ class Evolution(Optimizer):
 
     def _state(self) -> State:
         state: State = {"merit": np.array(self._merit)}
+        if self._children is not None:
+            state["children"] = np.frombuffer(b"".join(sorted(self._children)), np.uint8)
         return state if self._parent is None else state | {"parent": self._parent}
 
     def _restore(self, state: State) -> None:
         value, key = (float(part) for part in state["merit"])
         self._merit = (value, key)
+        if self._children is not None:
+            children = np.asarray(state["children"], np.uint8).tobytes()
+            self._children = {children[at : at + DIGEST] for at in range(0, len(children), DIGEST)}
         self._parent = np.asarray(state["parent"], self.domain.dtype) if "parent" in state else None
+
+
+def _digest(point: NDArray[Any]) -> bytes:
+    return blake2b(point.tobytes(), digest_size=DIGEST).digest()
 
 
 def _power_law(most: int) -> Floats:

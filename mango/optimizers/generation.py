@@ -1,9 +1,9 @@
 """What the CMA methods share: answers gathered for one update, and the distributions that their trials came from.
 
 Proposals come from the distribution as it is when asked, any number of them. A generation closes once `size` answers
-are in, and no fewer than the trials still open. Lost answers do not count and never block. The second condition
-bounds how old an answer can be: the distributions of the present and of the last generation are kept, answers to older
-ones are dropped.
+are in, and no fewer than the trials that are waited for. Lost answers do not count and never block. The second
+condition bounds how old an answer can be: the distributions of the present and of the last generation are kept, answers
+to older ones are dropped.
 """
 
 from __future__ import annotations
@@ -44,10 +44,10 @@ class Generation:
         self._answers = self._answers.joined(taken)
         return taken
 
-    def complete(self, size: int, still_open: Iterable[int]) -> bool:
-        """Whether there are ``size`` answers, and as many as trials under way."""
+    def complete(self, size: int, awaited: Iterable[int]) -> bool:
+        """Whether there are ``size`` answers, and as many as trials that are waited for."""
         oldest = int(self._starts[0])
-        under_way = sum(number >= oldest for number in still_open)
+        under_way = sum(number >= oldest for number in awaited)
         return len(self._answers.ids) >= max(size, under_way)
 
     def close(self) -> Learned:

@@ -14,8 +14,8 @@ with three points on a short line: where their differences do not double with th
 than every base so far, from a draw of the prior otherwise.
 
 While answers are awaited, proposals are fillers: steps of every size along the present direction, or about the base. An
-answer that is lost is asked again; on the way along a direction it counts as no gain. Work is done in units of the
-box's width.
+answer that is lost, or that does not come, is asked again; on the way along a direction a lost one counts as no gain.
+Work is done in units of the box's width.
 """
 
 from __future__ import annotations
@@ -76,6 +76,7 @@ class QuasiNewton(Optimizer):
     # -- ask and tell ----------------------------------------------------------------------------------------------
 
     def _propose(self, ids: Ids) -> tuple[Codes, list[str]]:
+        self._queue += [self._rows.pop(number) for number in self._overdue() if number in self._rows]
         points = np.empty((len(ids), self.domain.dim))
         origins = []
         for row, number in enumerate(ids.tolist()):

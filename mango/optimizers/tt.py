@@ -32,6 +32,7 @@ FIRST = 20  # measured answers before there are elites
 REFIT = 10  # answers after which the additive model is fitted anew
 REST = 0.1  # step of the axes that a first draw leaves near the middle
 TRIES = 3  # draws of a point that is known
+MOST_GROWTH = 10.0  # of a step's logarithm at once, more than between its bounds
 ARMS = ("consensus", "mosaic", "local")
 
 
@@ -225,7 +226,8 @@ class TensorTrain(Optimizer):
         for arm in range(len(ARMS)):
             own = owners == arm
             excess = good[own].sum() - self.SUCCESS * own.sum()
-            self._steps[arm] *= math.exp(excess / (1 - self.SUCCESS) / len(self._axes.sizes))
+            growth = excess / (1 - self.SUCCESS) / len(self._axes.sizes)
+            self._steps[arm] *= math.exp(min(growth, MOST_GROWTH))
         self._steps = np.clip(self._steps, *self.STEPS)
 
     def _take(self, batch: Learned) -> bool:

@@ -26,6 +26,7 @@ from mango.space import Codes, SearchSpace
 FIRST = 20  # measured answers before the first model
 REFIT = 20  # answers after which it is fitted anew
 POINTS = np.linspace(-1.0, 1.0, 5)  # of the grid on each axis, in units of the step
+MOST_GROWTH = 10.0  # of the step's logarithm at once, more than between its bounds
 ABOVE = 100.0  # added to the model, of unit variance, since beams look for the largest modulus
 
 
@@ -108,7 +109,7 @@ class TensorTrainSurrogate(Optimizer):
         good = self._archive.successes(self.ELITES, measured.values, measured.keys)
         if len(self._archive) >= FIRST:
             excess = good.sum() - self.SUCCESS * len(good)
-            self._step *= math.exp(excess / (1 - self.SUCCESS) / self.domain.dim)
+            self._step *= math.exp(min(excess / (1 - self.SUCCESS) / self.domain.dim, MOST_GROWTH))
             self._step = min(max(self._step, self.STEPS[0]), self.STEPS[1])
         self._take(measured)
 

@@ -29,10 +29,10 @@ class TTOpt(Optimizer):
     """Measures the blocks of a cross approximation one after the other, and keeps what spans the largest values.
 
     A block is heads x points of one axis x tails, at most ``rank * levels * rank`` points; those measured before are
-    not asked again. A lost answer counts as the worst of its block, and is asked again if a later block needs it. While
-    a block waits for its last answers, and once the whole grid is known, fillers are asked: the best point so far with
-    one axis changed. When sweeps find nothing new, they start again from random tails and the best point. A foreign
-    point is where fillers and new starts begin, if it is the best; it belongs to no block.
+    not asked again. An answer that is lost, or that does not come, counts as the worst of its block, and is asked again
+    if a later block needs it. While a block waits for its last answers, and once the whole grid is known, fillers are
+    asked: the best point so far with one axis changed. When sweeps find nothing new, they start again from random tails
+    and the best point. A foreign point is where fillers and new starts begin, if it is the best; no block has it.
 
     Options:
         binary: whether each axis of 2^m points becomes m binary axes (quantised tensor train, as in the paper).
@@ -60,6 +60,10 @@ class TTOpt(Optimizer):
         self._open_block()
 
     def _propose(self, ids: Ids) -> tuple[Codes, list[str]]:
+        overdue = [self._open[number][0] for number in self._overdue()]
+        if overdue:
+            self._missing.difference_update(map(_name, self._axes.to_digits(np.stack(overdue))))
+            self._advance()
         rows: list[Digits] = []
         while len(rows) < len(ids) and self._to_ask:
             digits = self._to_ask.pop(0)

@@ -102,7 +102,8 @@ class Uniform(Optimizer):
             at = np.flatnonzero(self._labels == point[0])
             if len(at) and (point == point[0]).all():
                 self._asked[at] = True
-                self._values[at], self._keys[at] = value, key
+                if not np.isnan(value):
+                    self._values[at], self._keys[at] = value, key
 
     def _state(self) -> State:
         return {"asked": self._asked, "values": self._values, "keys": self._keys}

@@ -24,6 +24,7 @@ OPTIMIZER_RULES: Mapping[str, Callable[[Case], None]] = {
     "keys and errors": telling.keys_and_errors,
     "largest": telling.largest,
     "infinity": telling.infinity,
+    "negative error": telling.negative_error,
     "never asked": telling.never_asked,
     "told twice": telling.told_twice,
     "lengths": telling.lengths,

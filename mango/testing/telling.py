@@ -95,6 +95,19 @@ def infinity(case: Case) -> None:
                 )
 
 
+def negative_error(case: Case) -> None:
+    """A standard error below 0 is refused, and nothing changes."""
+    optimizer, (ids, codes, _) = case.started()
+    errors = np.ones(len(ids))
+    errors[-1] = -1e-9
+    with unchanged(optimizer, "telling a negative error"):
+        expect_refusal(
+            TellError,
+            "telling a negative error",
+            lambda: optimizer.tell(ids, case.values(codes), errors=errors),
+        )
+
+
 def never_asked(case: Case) -> None:
     """An answer to a trial that was never asked is refused, with all that came along, and nothing changes."""
     optimizer, (ids, codes, _) = case.started()

@@ -60,6 +60,15 @@ def test_codes_without_a_map_are_searched_in_principal_components_of_natural_one
     assert set(without[PROBES:]) == {"mutation:prior", "mutation"}
 
 
+def test_a_book_without_any_chart_is_mutated() -> None:
+    bare = SearchSpace.codebook(SPACE.dim, 32, SPACE.embedding)
+    alike = np.repeat(NATURAL[:5], 20, axis=0)  # vary in fewer directions than a chart would have
+    flat = SearchSpace.codebook(SPACE.dim, 32, np.ones((32, 3)), layout=SPACE.layout)
+    for space, natural in ((bare, alike), (bare, NATURAL[: SPACE.dim]), (flat, None)):
+        why = origins(Auto(space, seed=0, natural=natural), FIRST, 2)
+        assert {o.partition(":")[0] for o in why[PROBES * 2 :]} == {"mutation"}
+
+
 def test_uniform_codes_are_looked_at_first_where_nothing_but_labels_is_known() -> None:
     why = origins(Auto(SearchSpace.codebook(6, 100), seed=0), PROBES, 2)
     assert set(why[:PROBES]) == {"uniform"}

@@ -24,10 +24,20 @@ def started(space: SearchSpace, seed: int = 0) -> tuple[Evolution, Array]:
     return optimizer, codes[0]
 
 
+def children(optimizer: Evolution, n: int) -> Array:
+    """Of the incumbent, each as if it were the first."""
+    codes = []
+    for _ in range(n):
+        optimizer._children = set()
+        _, code, origins = optimizer.ask(1)
+        assert origins == ["mutation"]
+        codes.append(code[0])
+    return np.array(codes)
+
+
 def test_the_number_of_changes_follows_the_power_law() -> None:
     optimizer, parent = started(BITS)
-    _, codes, origins = optimizer.ask(8000)
-    assert set(origins) == {"mutation"}
+    codes = children(optimizer, 8000)
     counts = np.bincount((codes != parent).sum(1), minlength=21)
     law = np.arange(1, 21) ** -1.5
     assert counts[0] == 0
@@ -49,7 +59,7 @@ def test_labels_change_to_any_other_alike_and_grid_points_mostly_to_neighbours()
 
 def test_half_of_the_changed_labels_are_copied_from_elsewhere_in_the_code() -> None:
     optimizer, parent = started(SearchSpace.codebook(12, 1000))
-    _, codes, _ = optimizer.ask(4000)
+    codes = children(optimizer, 4000)
     rows, axes = np.nonzero(codes != parent)
     assert 0.47 < np.isin(codes[rows, axes], parent).mean() < 0.55
     alike = np.zeros((1, 12), int)  # nothing else to copy
@@ -77,6 +87,29 @@ def test_accepts_the_equal_and_the_better_and_keys_decide() -> None:
     ids, _, _ = optimizer.ask(2)
     optimizer.tell(ids, [0.0, -5.0], keys=[2.0, 99.0])
     np.testing.assert_array_equal(optimizer._parent, codes[1])
+
+
+def test_no_child_is_asked_twice_of_one_parent_unless_it_was_lost() -> None:
+    optimizer, parent = started(SearchSpace.grid(3, 3))
+    ids, codes, _ = optimizer.ask(10)
+    assert len(np.unique(codes, axis=0)) == 10  # six of them are all that changes one axis
+    optimizer.tell(ids, np.full(10, np.nan))
+    _, codes, _ = optimizer.ask(20)
+    assert len(np.unique(codes, axis=0)) > 17
+    assert (codes != parent).any(1).all()
+    optimizer.observe(2 - parent[None], [1.0])  # another parent, whose children are not known
+    assert not optimizer._children
+
+
+def test_leaves_a_peak_whose_neighbours_are_all_worse() -> None:
+    def two_peaks(codes: Array) -> Array:
+        values: Array = np.maximum(2.0 - np.abs(codes - 4).sum(1), 1.0 - np.abs(codes - 1).sum(1))
+        return values
+
+    for seed in range(5):
+        best, made = search(Evolution(SearchSpace.grid(2, 6), seed=seed), two_peaks, 400, batch=5, target=2.0)
+        assert best == 2.0
+        assert made < 100
 
 
 def test_foreign_points_are_accepted_only_where_better() -> None:

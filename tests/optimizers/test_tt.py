@@ -140,6 +140,14 @@ def test_steps_follow_successes() -> None:
     assert steps["worse"] >= TensorTrain.STEPS[0]
 
 
+def test_a_large_batch_of_successes_widens_the_step_to_its_bound() -> None:
+    optimizer = TensorTrain(SearchSpace.grid(1, 8000), seed=0)
+    for value in range(4):
+        ids, codes, _ = optimizer.ask(2000)
+        optimizer.tell(ids, 1000 * value + codes[:, 0] / 8000)
+    assert optimizer._steps[0] == optimizer.STEPS[1]
+
+
 def test_equal_values_are_ordered_by_key() -> None:
     optimizer = TensorTrain(BITS, seed=0)
     for _ in range(30):

@@ -73,6 +73,14 @@ def test_resumes_bit_for_bit() -> None:
     expect_same_future(first, second, bowl)
 
 
+def test_a_large_batch_of_successes_widens_the_step_to_its_bound() -> None:
+    optimizer = TensorTrainSurrogate(SearchSpace.box(1, -1.0, 1.0), seed=0)
+    for value in range(4):
+        ids, codes, _ = optimizer.ask(1500)
+        optimizer.tell(ids, value + codes[:, 0])
+    assert optimizer._step == optimizer.STEPS[1]
+
+
 def test_labels_need_a_chart() -> None:
     with pytest.raises(InputError, match="give it a chart"):
         make_optimizer("tt-surrogate", SearchSpace.codebook(4, 8), seed=0)

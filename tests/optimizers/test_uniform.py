@@ -67,6 +67,8 @@ def test_uniform_codes_of_others_count_and_others_do_not():
     optimizer.observe(np.array([[5] * 9, [5] * 8 + [6]]), [1.0, 9.0])
     asked = optimizer.ask(60).codes[:, 0]
     assert sorted(asked) == [label for label in range(60) if label != 5]
+    optimizer.observe(np.full((1, 9), 5), [np.nan])  # lost elsewhere; what is known stays
+    assert optimizer._values[5] == 1.0
 
 
 @pytest.mark.parametrize(

@@ -170,6 +170,11 @@ class NoticesInfinityLate(Climber):
         super().tell(ids, values, **more)
 
 
+class AnyError(Climber):
+    def tell(self, ids: Any, values: Any, *, errors: Any = None, **more: Any) -> None:
+        super().tell(ids, values, errors=None if errors is None else np.abs(errors), **more)
+
+
 class IgnoresUnknown(Climber):
     def tell(self, ids: Any, values: Any, **more: Any) -> None:
         known = [row for row, i in enumerate(np.asarray(ids).tolist()) if i in self._open or i in self._told]
@@ -238,6 +243,7 @@ BROKEN_EXCHANGE: dict[str, tuple[type[Optimizer], ...]] = {
     "keys and errors": (NoErrors, KeysMustBeKnown),
     "largest": (TakesFourthPowers,),
     "infinity": (CutsInfinity, NoticesInfinityLate),
+    "negative error": (AnyError,),
     "never asked": (IgnoresUnknown, LearnsBesideUnknown),
     "told twice": (NothingTwice, LearnsTwice, LastAnswerWins),
     "lengths": (CutsToTheShortest,),
