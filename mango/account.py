@@ -120,12 +120,13 @@ class Account(abc.ABC):
             return self._ledger.confirmed
 
     def counts(self) -> dict[str, int]:
-        """Trials asked, open, done, lost, failed; presentations answered; the budget of presentations."""
+        """Trials asked, open, done, lost, failed, vetoed; presentations answered; their budget, where there is one."""
         with self._lock:
             states = [record.state for record in self._ledger.records]
             counted = {state.value: states.count(state) for state in TrialState}
             shown, budget = self._ledger.presentations, self.configuration.budget
-            return {"asked": len(states), **counted, "presentations": shown, "budget": budget}
+            found = {"asked": len(states), **counted, "presentations": shown}
+            return found if budget is None else {**found, "budget": budget}
 
     def references(self) -> list[Reference]:
         """Every showing of a reference so far."""

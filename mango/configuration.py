@@ -38,7 +38,7 @@ class Configuration:
 
     space: SearchSpace
     natural: Codes | None
-    budget: int
+    budget: int | None
     optimizer: str
     seed: int
     batch: int
@@ -55,10 +55,18 @@ class Configuration:
     def __post_init__(self) -> None:
         for name, lowest in (("budget", 1), ("batch", 1), ("repeats", 1), ("seed", 0), ("confirm", 0)):
             value = getattr(self, name)
+            if name == "budget" and value is None:
+                continue
             if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < lowest:
-                raise OptionError(f"{name} must be a whole number >= {lowest}; got {value!r}")
+                end = ", or None to ask until it is finished" if name == "budget" else ""
+                raise OptionError(f"{name} must be a whole number >= {lowest}{end}; got {value!r}")
             object.__setattr__(self, name, int(value))
-        if self.budget < self.repeats:
+        if self.budget is None and self.confirm:
+            raise OptionError(
+                f"confirm keeps presentations at the end of the budget, and there is none; got {self.confirm}: give a "
+                "budget, or set confirm to 0 and have leaders show the leading codes again during the search"
+            )
+        if self.budget is not None and self.budget < self.repeats:
             raise OptionError(
                 f"a budget of {self.budget} presentations is less than one trial of {self.repeats} repeats"
             )
@@ -68,7 +76,7 @@ class Configuration:
         share = isinstance(self.leaders, (int, float)) and not isinstance(self.leaders, bool)
         if not share or not 0 <= self.leaders < 1:
             raise OptionError(f"leaders must be a share of the presentations, 0 <= leaders < 1; got {self.leaders!r}")
-        if 0 < self.confirm < self.repeats or self.search_trials < 1:
+        if 0 < self.confirm < self.repeats or (self.search_trials is not None and self.search_trials < 1):
             raise OptionError(
                 f"confirm must be 0, or leave a trial of {self.repeats} presentations both to itself and to the search "
                 f"in a budget of {self.budget}; got {self.confirm}"
@@ -84,18 +92,20 @@ class Configuration:
             _check_option(name, value)
 
     @property
-    def trials(self) -> int:
-        """How many trials the budget of presentations allows."""
-        return self.budget // self.repeats
+    def trials(self) -> int | None:
+        """How many trials the budget of presentations allows; None without one."""
+        return None if self.budget is None else self.budget // self.repeats
 
     @property
-    def search_trials(self) -> int:
-        """How many of them come before the final choice."""
-        return self.trials - self.confirm // self.repeats
+    def search_trials(self) -> int | None:
+        """How many of them come before the final choice; None without a budget."""
+        return None if self.trials is None else self.trials - self.confirm // self.repeats
 
     @property
-    def proposals(self) -> int:
-        """How many of these are not kept for leaders."""
+    def proposals(self) -> int | None:
+        """How many of these are not kept for leaders; None without a budget."""
+        if self.search_trials is None:
+            return None
         first = min(WITHOUT_LEADERS * self.batch, self.search_trials)
         return self.search_trials - math.floor(self.leaders * (self.search_trials - first))
 

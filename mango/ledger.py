@@ -117,8 +117,8 @@ class Ledger:
     # -- what a study asks -----------------------------------------------------------------------------------------
 
     @property
-    def room(self) -> int:
-        """Trials that the budget still allows beyond those asked and enqueued."""
+    def room(self) -> float:
+        """Trials that the budget still allows beyond those asked and enqueued; infinity without one."""
         return self._left - len(self._pending)
 
     @property
@@ -274,11 +274,12 @@ class Ledger:
     # -- private ---------------------------------------------------------------------------------------------------
 
     @property
-    def _left(self) -> int:
+    def _left(self) -> float:
         """Trials that the budget still allows beyond those asked; vetoed ones were never shown."""
         if self._reshowing.choosing:
             return 0
-        return self.configuration.search_trials - len(self.records) + self._vetoed
+        allowed = self.configuration.search_trials
+        return math.inf if allowed is None else allowed - len(self.records) + self._vetoed
 
     @property
     def _searching(self) -> bool:
@@ -312,7 +313,7 @@ class Ledger:
 
     def _create_batch(self, wanted: int, at: float, voice: Voice) -> None:
         """One batch in ordered mode, else as many trials as are wanted and allowed."""
-        size = min(self.configuration.batch if self.configuration.ordered else wanted, self._left)
+        size = int(min(self.configuration.batch if self.configuration.ordered else wanted, self._left))
         if self.configuration.ordered:
             self._inform_batches(len(self._batches) - 1, voice)
         enqueued, self._pending = self._pending[:size], self._pending[size:]

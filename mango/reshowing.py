@@ -123,7 +123,7 @@ class Reshowing:
 
     @property
     def _trials(self) -> int:
-        return self._configuration.trials - self._configuration.search_trials
+        return self._configuration.confirm // self._configuration.repeats
 
     @property
     def _left(self) -> int:

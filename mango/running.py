@@ -23,7 +23,8 @@ def run(study: AskTell, evaluator: Evaluator, *, callbacks: Sequence[Callback] =
     Args:
         study: to be answered, a `Study` or a `Client` of one.
         evaluator: that answers; it stays open.
-        callbacks: each called with the study and the results after each tell.
+        callbacks: each called with the study and the results after each tell; one may finish the study, which is how
+            one without a budget ends.
 
     Raises:
         StudyError: the study waits for trials that nobody evaluates.

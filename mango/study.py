@@ -45,7 +45,8 @@ class Study(Account):
 
     Args:
         source: the generator, an object with ``space`` and perhaps ``natural`` and ``log_prior``; or a bare space.
-        budget: presentations in all: trials times repeats, enqueued ones included.
+        budget: presentations in all: trials times repeats, enqueued ones included. None: the study asks until `finish`
+            (or the end of a finite design), and the optimizer plans for no end.
         optimizer: its name, such as ``"auto"``; `mango list optimizers` shows them.
         seed: whole number >= 0, of everything that is drawn.
         batch: trials that the optimizer is asked at a time in ordered mode.
@@ -60,7 +61,7 @@ class Study(Account):
         leaders: share of the presentations, after the first two batches, that show the leading codes again, for targets
             with noise; see `mango.pool`. The optimizer hears of such codes' pooled means and errors.
         confirm: presentations at the end of the budget that are kept for the final choice among the leading codes, for
-            targets with noise; see `mango.halving`.
+            targets with noise; see `mango.halving`. Needs a budget.
         ordered: the same trials for any number of workers, any order of answers and any kills; see `mango.ledger`.
         storage: database URL such as ``"sqlite:///runs/study.db"``, or a `Database` that many studies share; the
             default lives in memory, as long as the process.
@@ -80,7 +81,7 @@ class Study(Account):
         self,
         source: Any,
         *,
-        budget: int,
+        budget: int | None,
         optimizer: str = "auto",
         seed: int = 0,
         batch: int = 20,

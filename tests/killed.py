@@ -1,8 +1,8 @@
 """The process that tests/test_kill.py kills: a search whose target writes down every evaluation.
 
-Run as ``python tests/killed.py FOLDER OPTIMIZER [LIFE]``; it creates the study in FOLDER, or resumes it, and prints
-``ready`` before its first evaluation. Where LIFE is given, it is slow, and after so many evaluations it waits to be
-killed: however late the kill comes, the search has not ended.
+Run as ``python tests/killed.py FOLDER OPTIMIZER [LIFE [BUDGET]]``, a budget of 0 for none; it creates the study in
+FOLDER, or resumes it, and prints ``ready`` before its first evaluation. Where LIFE is given, it is slow, and after so
+many evaluations it waits to be killed: however late the kill comes, the search has not ended.
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ class Mortal:
         return self.target.respond(stimuli)
 
 
-def main(folder: Path, optimizer: str, life: int | None = None) -> None:
+def main(folder: Path, optimizer: str, life: int | None = None, budget: int = BUDGET) -> None:
     generator = make_generator("identity:box:6")
     url = f"sqlite:///{folder}/study.db"
     if (folder / "study.db").exists():
         study = Study.resume(generator, storage=url)
     else:
-        study = Study(generator, budget=BUDGET, batch=BATCH, optimizer=optimizer, seed=11, storage=url)
+        study = Study(generator, budget=budget or None, batch=BATCH, optimizer=optimizer, seed=11, storage=url)
     acknowledged = (folder / "acknowledged").open("ab", buffering=0)
 
     def note(_: Study, results: list[Result]) -> None:

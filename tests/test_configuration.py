@@ -64,6 +64,13 @@ def test_what_a_study_says_is_no_option(name: str) -> None:
         _made(MIXED, options={name: 1})
 
 
+def test_no_budget_is_kept_and_is_that_of_the_optimizer() -> None:
+    one = _made(BOOK, budget=None, leaders=0.25)
+    other = Configuration.load(*one.dump())
+    assert other.budget is other.trials is other.search_trials is other.proposals is None
+    assert other.make_optimizer().budget is None
+
+
 def test_what_is_missing_is_a_storage_error() -> None:
     kept, arrays = _made(MIXED).dump()
     del kept["batch"]

@@ -18,6 +18,8 @@ from tests.killed import BUDGET, CHUNK, SECONDS
 
 SCRIPT = Path(__file__).with_name("killed.py")
 KILLS = {"cma": 20, "tt": 8}
+FOLDERS = ("whole", "killed")
+PATIENCE = 60  # seconds; a machine may be busy
 LIFE = 2 * CHUNK  # evaluations at most before each kill, so that all kills together leave some of the budget
 
 
@@ -93,3 +95,23 @@ def test_kills_change_nothing(optimizer: str, tmp_path: Path) -> None:
         study.close()
     for folder in (whole, killed):
         assert verify(None, storage=f"sqlite:///{folder}/study.db") is None
+
+
+def test_kills_change_nothing_where_there_is_no_budget(tmp_path: Path) -> None:
+    for folder, lives in zip(FOLDERS, ([3 * LIFE], [LIFE] * 3), strict=True):
+        for done, life in enumerate(lives, 1):
+            with _start(tmp_path / folder, "cma", life, 0) as process:
+                deadline = time.monotonic() + PATIENCE
+                while len(_rows(tmp_path / folder, "acknowledged", 2)) < done * life:
+                    assert time.monotonic() < deadline, "it never came"
+                    time.sleep(0.01)
+                process.kill()  # while it waits with a trial in hand
+    whole, killed = (Study.resume(None, storage=f"sqlite:///{tmp_path}/{folder}/study.db") for folder in FOLDERS)
+    assert killed.state == "running"
+    told = [record for record in killed.trials() if record.state is TrialState.DONE]
+    assert [(r.number, repr(r.value)) for r in told] == [(r.number, repr(r.value)) for r in whole.trials()][: 3 * LIFE]
+    assert killed.recommend().tobytes() == whole.recommend().tobytes()
+    for folder, study in zip(FOLDERS, (whole, killed), strict=True):
+        study.finish()
+        study.close()
+        assert verify(None, storage=f"sqlite:///{tmp_path}/{folder}/study.db") is None

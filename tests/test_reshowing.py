@@ -53,6 +53,16 @@ def test_leaders_have_their_share_after_two_batches_and_the_final_choice_its_pre
         study.enqueue([[0.0, 0.0, 0.0]])
 
 
+def test_leaders_have_their_share_of_a_search_without_a_budget(learner: str) -> None:
+    endless, bounded = (Study(BOX, budget=b, batch=10, optimizer=learner, leaders=0.25) for b in (None, 120))
+    _run(bounded)
+    for _ in range(24):
+        endless.tell([_noisy(trial) for trial in endless.ask(5)])
+    assert content(endless) == content(bounded)
+    assert [record.origin for record in endless.trials()].count("leader") == 25
+    assert endless.state == "running"
+
+
 def test_before_the_final_choice_the_optimizer_recommends(learner: str) -> None:
     study = Study(BOX, budget=24, batch=4, optimizer=learner, confirm=8)
     for _ in range(3):

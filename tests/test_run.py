@@ -33,6 +33,18 @@ def test_run_answers_a_study_to_its_end(learner: str) -> None:
     assert all(r.value == -np.square(r.code).sum() for r in study.trials())
 
 
+def test_a_callback_ends_a_study_without_a_budget() -> None:
+    generator, target = _made()
+    study = Study(generator, budget=None, batch=8, optimizer="random")
+
+    def enough(study: Study, _: list[Result]) -> None:
+        if study.asked >= 40:
+            study.finish()
+
+    run(study, LocalEvaluator(generator, target), callbacks=[enough])
+    assert (study.state, study.asked) == ("finished", 40)
+
+
 @pytest.mark.parametrize("error", [KeyboardInterrupt, ZeroDivisionError])
 def test_a_run_that_is_interrupted_goes_on_here_or_elsewhere(
     error: type[BaseException], learner: str, url: str

@@ -62,6 +62,42 @@ def test_a_study_runs_to_its_end(url: str) -> None:
     assert verify(LABELS, storage=url) is None
 
 
+@pytest.mark.parametrize("ordered", [True, False])
+def test_a_study_without_a_budget_asks_until_it_is_finished(learner: str, ordered: bool, url: str) -> None:
+    def begun(**where: Any) -> Study:
+        return Study(BOX, budget=None, batch=5, repeats=2, optimizer=learner, ordered=ordered, **where)
+
+    def on(study: Study) -> None:
+        study.enqueue(np.zeros((7, 3)))
+        for _ in range(8):
+            trials = study.ask(4)
+            study.veto([trials[0].number])
+            study.tell([answer(trial) for trial in trials[1:]])
+
+    whole, study = begun(), begun(storage=url)
+    for each in (whole, study):
+        on(each)
+    assert study._current()[1]._optimizer.budget is None
+    study.close()
+    study = Study.resume(BOX, storage=url)
+    for each in (whole, study):
+        on(each)
+    assert content(study) == content(whole)
+    assert (study.configuration.budget, study.config["budget"], study.state) == (None, None, "running")
+    counts = study.counts()
+    assert "budget" not in counts
+    assert (counts["done"] + counts["lost"], counts["vetoed"], counts["presentations"]) == (48, 16, 96)
+    study.pause()
+    assert study.ask(4) == []
+    study.unpause()
+    trials = study.ask(4)
+    study.finish()
+    assert (study.state, study.finished, study.ask(4)) == ("finished", True, [])
+    study.tell([answer(trial) for trial in trials])
+    study.close()
+    assert verify(BOX, storage=url) is None
+
+
 def test_the_same_seed_asks_the_same_and_another_does_not(learner: str) -> None:
     def asked(seed: int) -> list[tuple[Any, ...]]:
         study = Study(BOX, budget=20, batch=4, optimizer=learner, seed=seed)
@@ -150,10 +186,10 @@ def test_enqueued_codes_are_asked_verbatim_first(learner: str, url: str) -> None
 
 
 @pytest.mark.parametrize("ordered", [True, False])
-@pytest.mark.parametrize("design", [10, 12])
-def test_a_finite_design_ends_the_study(learner: str, ordered: bool, design: int, url: str) -> None:
+@pytest.mark.parametrize(("design", "budget"), [(10, 50), (12, 50), (12, None)])
+def test_a_finite_design_ends_the_study(learner: str, ordered: bool, design: int, budget: int | None, url: str) -> None:
     options = {"design": design}
-    study = Study(BOX, budget=50, batch=4, optimizer=learner, options=options, ordered=ordered, storage=url)
+    study = Study(BOX, budget=budget, batch=4, optimizer=learner, options=options, ordered=ordered, storage=url)
     finish(study)
     assert [t.number for t in study.trials()] == list(range(design))
     assert study.ask(1) == []
@@ -244,8 +280,9 @@ def test_natural_codes_are_drawn_once_and_kept(url: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        ({"budget": 0}, OptionError, "budget must be a whole number >= 1; got 0"),
+        ({"budget": 0}, OptionError, "budget must be a whole number >= 1, or None to ask until it is finished; got 0"),
         ({"budget": 2.5}, OptionError, "budget must be a whole number"),
+        ({"budget": None, "confirm": 4}, OptionError, "there is none; got 4: give a budget, or set confirm to 0"),
         ({"batch": 0}, OptionError, "batch must be a whole number >= 1"),
         ({"batch": True}, OptionError, "batch must be a whole number >= 1"),
         ({"repeats": 0}, OptionError, "repeats must be a whole number >= 1"),

@@ -80,7 +80,8 @@ class Live:
         if said == self._said and now - self._at < EVERY and not ended:
             return
         self._said, self._at = said, now
-        count = f" {progress.done:,}/{progress.total:,}" if progress.total else ""
+        total = f"/{progress.total:,}" if progress.total else ""
+        count = f" {progress.done:,}{total}" if progress.done or total else ""
         tail = f", {news(progress)}" if news(progress) else ""
         self._console.print(f"{progress.unit}: {progress.stage}{count}{tail}", markup=False, soft_wrap=True)
 

@@ -30,7 +30,7 @@ def print_standing(found: Mapping[str, Any], folder: Path) -> None:
         return
     console.print(f"[bold]{found['unit']}[/]")
     if not found.get("finished", True):
-        console.print(f"not finished: {found['evaluations']:,} of {found['budget']:,} presentations answered")
+        console.print(f"not finished: {_so_far(found)} presentations answered")
     table = Table.grid(padding=(0, 2))
     for name, text in _lines(found):
         table.add_row(name, text)
@@ -105,6 +105,12 @@ def _described(what: Mapping[str, Any]) -> str:
     return f"{what['summary']}\n[dim]options: {options}[/]" if options else str(what["summary"])
 
 
+def _so_far(found: Mapping[str, Any]) -> str:
+    """Presentations answered, and of how many where there is a budget."""
+    budget = "" if found["budget"] is None else f" of {found['budget']:,}"
+    return f"{found['evaluations']:,}{budget}"
+
+
 def _lines(found: Mapping[str, Any]) -> list[tuple[str, str]]:
     lines = []
     if found.get("best_value") is not None:
@@ -142,7 +148,7 @@ def _print_several(console: Console, found: Mapping[str, Any], folder: Path) -> 
     for place, one in found["searches"].items():
         ended = one.get("finished", True)
         best = "no response" if ended and one["best_value"] is None else number(best_of(one))
-        count = f"{one['evaluations']:,}" if ended else f"{one['evaluations']:,} of {one['budget']:,}"
+        count = f"{one['evaluations']:,}" if ended else _so_far(one)
         table.add_row(place, best, number(one.get("natural_maximum")), count)
     console.print(table)
     ended = all(one.get("finished", True) for one in found["searches"].values())

@@ -153,7 +153,7 @@ class Shift:
         from mango.search.progress import Progress
 
         client, done = self._client, self._done()
-        total = max(client.budget // client.repeats * client.repeats, done)
+        total = 0 if client.budget is None else max(client.budget // client.repeats * client.repeats, done)
         rate = (done - self._before) / max(time.monotonic() - self._start, 1e-9)
         best = None if self._best is None else self._best.value
         self._listener(Progress(client.name, stage, done, total, best, rate or None, self._workers))
@@ -265,6 +265,7 @@ def _said(found: dict[str, Any]) -> str:
     from mango.analysis.findings import number
 
     counts, best = found["counts"], found["best"]
-    lines = f"{found['study']}: {found['state']}, {counts['presentations']:,} of {counts['budget']:,} presentations"
-    lines += f" answered; {found['answered_here']:,} trials here"
+    budget = f" of {counts['budget']:,}" if "budget" in counts else ""
+    lines = f"{found['study']}: {found['state']}, {counts['presentations']:,}{budget} presentations answered"
+    lines += f"; {found['answered_here']:,} trials here"
     return lines if best is None else f"{lines}; best {number(best['value'])}, trial {best['number']}"

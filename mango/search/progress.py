@@ -25,7 +25,7 @@ class Progress:
     Attributes:
         unit: that is searched.
         stage: ``"starting"``, ``"searching"``, ``"showing natural stimuli"`` or ``"writing"``.
-        done, total: presentations, or natural stimuli.
+        done, total: presentations, or natural stimuli; a total of 0 is not known.
         best: value of the best so far; None before the first.
         rate: presentations per second; None before the first.
         workers: says what each does, whenever it is called and by whichever thread.
@@ -42,8 +42,8 @@ class Progress:
 
     @property
     def seconds_left(self) -> float | None:
-        """None before anything was measured."""
-        return (self.total - self.done) / self.rate if self.rate else None
+        """None before anything was measured, and without a total."""
+        return (self.total - self.done) / self.rate if self.rate and self.total else None
 
 
 Listener = Callable[[Progress], None]
@@ -59,7 +59,7 @@ class Rate:
         best = study.best()
         self._unit, self._listener, self._workers = unit, listener, workers
         self._repeats = study.configuration.repeats
-        self._total = study.configuration.trials * self._repeats
+        self._total = (study.configuration.trials or 0) * self._repeats
         self._before = self._done = (counts["asked"] - counts["open"]) * self._repeats
         self._best = None if best is None else best.value
         self._heard = -math.inf if best is None else float(study.objective([best])[0])

@@ -21,7 +21,8 @@ def standing(out: Path | str) -> dict[str, Any]:
 
     Returns:
         For one search the fields of ``result.json``, or ``finished`` (False), ``unit``, ``best_value``, ``best_trial``,
-        ``evaluations``, ``budget`` and a count for each state of a trial. For several ``target`` and ``searches``.
+        ``evaluations``, ``budget`` (or None) and a count for each state of a trial. For several ``target`` and
+        ``searches``.
 
     Raises:
         StorageError: the folder holds no study, or it is damaged.

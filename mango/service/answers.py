@@ -64,6 +64,7 @@ class StudyAnswer(BaseModel):
     """One study.
 
     Attributes:
+        budget: presentations in all; null: the study asks until it is finished by hand.
         noisy: stimuli are shown more than once, so that some of the highest trial's value is luck.
         confirmed: null before the final choice is made, and in a study without one.
     """
@@ -74,7 +75,7 @@ class StudyAnswer(BaseModel):
     generator: str | None
     optimizer: str
     seed: int
-    budget: int
+    budget: int | None
     batch: int
     repeats: int
     leaders: float
@@ -119,7 +120,7 @@ class Listed(BaseModel):
     """A study in the list; ``improvements``: the last trials that beat all before them, and their values.
 
     Attributes:
-        noisy: as of `StudyAnswer`.
+        budget, noisy: as of `StudyAnswer`.
     """
 
     name: str
@@ -127,7 +128,7 @@ class Listed(BaseModel):
     created_at: float
     generator: str | None
     optimizer: str
-    budget: int
+    budget: int | None
     repeats: int
     noisy: bool
     natural_maximum: Number

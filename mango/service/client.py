@@ -51,7 +51,8 @@ class Client:
         name: of the study.
         generator: its name where the study has one, else None.
         stimulus_shape: of one stimulus; None without a generator.
-        budget, repeats, seed: of the study.
+        budget: of the study; None where it asks until it is finished.
+        repeats, seed: of the study.
 
     Raises:
         UnknownName: the service has no such study.
@@ -82,7 +83,8 @@ class Client:
         self.generator: str | None = summary["generator"]
         shape = summary["stimulus_shape"]
         self.stimulus_shape: tuple[int, ...] | None = None if shape is None else tuple(shape)
-        self.budget, self.repeats, self.seed = (int(summary[name]) for name in ("budget", "repeats", "seed"))
+        self.budget: int | None = summary["budget"]
+        self.repeats, self.seed = (int(summary[name]) for name in ("repeats", "seed"))
         self._lock = threading.Lock()  # of what follows
         self._held: dict[int, int] = {}  # trials handed to this client and not told: number -> attempt
         self._unanswered: dict[str, dict[str, Any]] = {}  # asks by key whose block, if there is one, never came
@@ -95,7 +97,7 @@ class Client:
         url: str,
         study: str,
         *,
-        budget: int,
+        budget: int | None,
         generator: str | None = None,
         space: SearchSpace | None = None,
         token: str | None = None,
@@ -106,7 +108,7 @@ class Client:
         Args:
             url: of the service.
             study: its name.
-            budget: presentations in all.
+            budget: presentations in all; None: the study asks until it is finished.
             generator: its name.
             space: one whose axes are all alike.
             token: that the service wants; by default ``$MANGO_TOKEN``.
@@ -292,7 +294,7 @@ class Client:
         return self._state
 
     def counts(self) -> dict[str, int]:
-        """Trials asked, open, done, lost, failed, vetoed; presentations answered; the budget of presentations."""
+        """Trials asked, open, done, lost, failed, vetoed; presentations answered; their budget, where there is one."""
         self._summary()
         return self.last_counts
 
@@ -301,7 +303,8 @@ class Client:
         """As `counts`, as the service last said them beside another answer."""
         told = self._counts
         names = ("asked", "open", "lost", "failed", "vetoed", "presentations")
-        return {**{name: told[name] for name in names}, "done": told["told"], "budget": self.budget}
+        found = {**{name: told[name] for name in names}, "done": told["told"]}
+        return found if self.budget is None else {**found, "budget": self.budget}
 
     def best(self) -> TrialRecord | None:
         """The trial of the highest objective; None before any was measured."""

@@ -212,7 +212,8 @@ class Hub:
         kept, counts = reader.meta.get(SERVICE, {}), Counter(listed.counts)
         shape, budget, repeats = kept.get("stimulus_shape"), reader.config["budget"], reader.config["repeats"]
         # What studies of an older mango that ended by themselves do not say:
-        used = not counts["open"] and counts.total() - counts["vetoed"] >= budget // repeats
+        shown = counts.total() - counts["vetoed"]
+        used = budget is not None and not counts["open"] and shown >= budget // repeats
         best = reader.best_rows(1)
         url = views.stimulus_url(listed.name, shape, f"trials/{best[0]['number']}") if best else None
         return {

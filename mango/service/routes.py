@@ -168,7 +168,7 @@ def ask(
     if kind != JSON and asked.n > MOST_NUMBERED:
         raise InputError(f"at most {MOST_NUMBERED:,} trials come with their numbers in a header; got {asked.n:,}")
     configuration = hosted.study.configuration
-    check_codes(min(asked.n, configuration.trials), configuration.space.dim)
+    check_codes(min(asked.n, configuration.trials or asked.n), configuration.space.dim)
     block = hosted.hand_out(asked.n, asked.lease, request_of(key, asked.n, asked.lease))
     hub.metrics.asked(len(block.trials))
     state = hosted.study.state

@@ -179,6 +179,8 @@ class StudyNew(Model):
     """A study to be made; see `mango.Study` for what is not said here.
 
     Attributes:
+        budget: presentations in all; null or left out: the study asks until it is finished by hand.
+        confirm: presentations at the end of the budget for the final choice, see `mango.Study`; needs a budget.
         ordered: the same trials whoever answers and when, see `mango.Study`; at most two batches are out at a time.
         lease: seconds that a trial stays with whoever asked it; each ask may say otherwise.
         natural_maximum: of the neuron, drawn beside what is found.
@@ -187,7 +189,7 @@ class StudyNew(Model):
     name: Annotated[str, Field(pattern=NAME)]
     generator: GeneratorName | None = None
     space: Space | None = None
-    budget: Annotated[int, Field(ge=1, le=MOST_BUDGET)]
+    budget: Annotated[int, Field(ge=1, le=MOST_BUDGET)] | None = None
     optimizer: str = "auto"
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     batch: Annotated[int, Field(ge=1, le=MOST_ASKED)] = 40

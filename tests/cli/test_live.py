@@ -24,6 +24,7 @@ def said(*steps, terminal=False):
 def test_news_say_what_is_known():
     assert live.news(Progress("u", "starting")) == ""
     assert live.news(Progress("u", "searching", 10, 100, 0.25, 2.0)) == "best 0.250, 2/s, 0:45 left"
+    assert live.news(Progress("u", "evaluating", 10, 0, 0.25, 2.0)) == "best 0.250, 2/s"
     assert live.news(Progress("u", "searching", 0, 36000, -3.0, 1.0)) == "best \u22123.000, 1/s, 10:00:00 left"
 
 
@@ -32,6 +33,12 @@ def test_without_a_terminal_lines_are_few(monkeypatch):
     steps = [Progress("u", "searching", i, 100, 0.5, 1.0) for i in range(0, 101, 10)]
     lines = said(Progress("u", "starting"), *steps).splitlines()
     assert [line.split(",")[0] for line in lines] == ["u: starting", "u: searching 0/100", "u: searching 100/100"]
+
+
+def test_without_a_total_there_is_a_count():
+    steps = Progress("u", "starting"), Progress("u", "evaluating", 1234, 0, 0.5, 1.0)
+    assert said(*steps).splitlines() == ["u: starting", "u: evaluating 1,234, best 0.500, 1/s"]
+    assert "1234/?" in said(*steps, terminal=True)
 
 
 def test_a_long_wait_is_not_silent(monkeypatch):

@@ -43,6 +43,22 @@ def test_a_search_goes_through_a_file(folder: Path, tmp_path: Path) -> None:
     assert mango("export", f"sqlite:///{target}", "--study", "copy", "--out", tmp_path / "b.mango").exit_code == 0
 
 
+def test_a_study_without_a_budget_is_shown_and_goes_through_a_file(tmp_path: Path) -> None:
+    url, copy = f"sqlite:///{tmp_path}/study.db", f"sqlite:///{tmp_path}/copy.db"
+    study = Study(BOX, budget=None, optimizer="cma", batch=8, storage=url)
+    study.tell([answer(trial, 1.0) for trial in study.ask(8)])
+    shown = mango("show", tmp_path)
+    assert (shown.exit_code, "not finished: 8 presentations answered" in shown.stdout) == (0, True), shown.output
+    assert mango("export", url, "--out", tmp_path / "study.mango").exit_code == 0
+    assert mango("import", tmp_path / "study.mango", "--storage", copy).exit_code == 0
+    with study, Study.resume(BOX, storage=copy) as other:
+        assert (other.configuration.budget, other.state) == (None, "running")
+        for each in (study, other):
+            each.tell([answer(trial) for trial in each.ask(20)])
+        assert content(other) == content(study)
+    assert mango("verify", copy).exit_code == 0
+
+
 def test_a_study_is_named_where_there_are_several(folder: Path, tmp_path: Path) -> None:
     Study(SearchSpace.box(2, -1, 1), budget=5, storage=f"sqlite:///{folder}/study.db", name="other").close()
     ran = mango("export", folder / "study.db", "--out", tmp_path / "a.mango")
@@ -76,11 +92,12 @@ def grown(study: Study, number: int) -> None:
     study.take_in(results, references=references, responses=responses, request=Request(f"tell-{number}", "1" * 64))
 
 
+@pytest.mark.parametrize("budget", [60, None])
 def test_a_running_study_goes_between_sqlite_and_postgresql_and_goes_on_bit_for_bit(
-    url: str, postgresql: str, tmp_path: Path
+    budget: int | None, url: str, postgresql: str, tmp_path: Path
 ) -> None:
     first, second = tmp_path / "first.mango", tmp_path / "second.mango"
-    study = Study(Described(), budget=60, optimizer="cma", batch=8, ordered=False, weight=0.5, storage=url)
+    study = Study(Described(), budget=budget, optimizer="cma", batch=8, ordered=False, weight=0.5, storage=url)
     study.interleave(BOX.sample(2, np.random.default_rng(0)), 3)
     for number in range(3):
         grown(study, number)

@@ -97,6 +97,29 @@ def test_a_study_is_evaluated_to_its_end(url, study):
     assert found["best"] == {"number": best.number, "value": best.value}
 
 
+def test_a_study_without_a_budget_is_evaluated_until_it_is_finished(url):
+    with Client.create(url, "endless", generator=GENERATOR, budget=None, optimizer="random") as study:
+        ended = []
+
+        def end():
+            wait_until(lambda: study.counts()["done"] >= 60)
+            study.finish()
+            ended.append(study.counts()["presentations"])
+
+        person = threading.Thread(target=end)
+        person.start()
+        ran = mango("work", url, "--study", "endless", "--target", "sphere", "--workers", 0)
+        person.join(PATIENCE)
+        assert ran.exit_code == 0, ran.output
+        count = study.counts()["presentations"]
+        assert count >= ended[0] >= 60
+        assert ran.stdout.startswith(f"endless: finished, {count:,} presentations answered; {count:,} trials here; ")
+        assert "endless: evaluating" in ran.stderr
+        assert not {"/", "left"} & set(ran.stderr.replace("/s", "").replace("/", " / ").split())
+        ran = mango("work", url, "--study", "endless", "--target", "sphere", "--workers", 0, "--json")
+        assert "budget" not in json.loads(ran.stdout)["counts"]
+
+
 @pytest.mark.slow
 @pytest.mark.usefixtures("ray_here")
 def test_ray_workers_evaluate_it(url, study):

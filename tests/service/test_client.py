@@ -89,6 +89,22 @@ def test_a_run_elsewhere_is_the_run_here_trial_by_trial(url, name, optimizer):
         assert client.ask(3) == []
 
 
+def test_a_study_without_a_budget_is_answered_until_it_is_finished(url, name):
+    def enough(study, _):
+        if study.counts()["done"] + study.counts()["lost"] >= 60:
+            study.finish()
+
+    settings = {"budget": None, "optimizer": "cma", "seed": 7, "batch": 8}
+    generator = make_generator(GENERATOR)
+    here = Study(generator, **settings)
+    run(here, LocalEvaluator(generator, Noisy()), callbacks=[enough])
+    with Client.create(url, name, generator=GENERATOR, ordered=True, **settings) as client:
+        run(client, LocalEvaluator(generator, Noisy()), callbacks=[enough])
+        assert content(client) == content(here)
+        assert (client.budget, client.state) == (None, "finished")
+        assert client.counts() == here.counts()
+
+
 def test_the_final_choice_elsewhere_is_the_one_here(url, name):
     settings = {"budget": 80, "optimizer": "random", "seed": 7, "batch": 8, "leaders": 0.2, "confirm": 30}
     generator = make_generator(GENERATOR)

@@ -123,7 +123,7 @@ def test_what_the_framework_refuses_has_the_same_shape(client, method, path, sta
 
 
 def test_faults_are_named_by_their_place(client):
-    faulty = {"name": "b", "space": {"kind": "box", "dim": 0, "low": "x"}, "budget": None, "seed": -1, "typo": 1}
+    faulty = {"name": "b", "space": {"kind": "box", "dim": 0, "low": "x"}, "budget": 0, "seed": -1, "typo": 1}
     message = shaped(client.post("/v1/studies", json=faulty), 422, "InputError")
     assert message.startswith("space.box.dim in the body: expected greater than or equal to 1; got 0; ")
     assert message.endswith("; and 2 more")

@@ -108,6 +108,18 @@ def test_everybody_lists_what_others_own(both: tuple[TestClient, TestClient]) ->
     assert other.post("/v1/studies/a/ask").status_code == 404
 
 
+def test_a_study_without_a_budget_is_listed_and_taken_over(both: tuple[TestClient, TestClient]) -> None:
+    one, other = both
+    created(one, "endless", budget=None)
+    assert len(one.post("/v1/studies/endless/ask", json={"n": 40}).json()["trials"]) == 40
+    assert one.post("/v1/studies/endless/tell", json=told(*range(40))).json()["state"] == "running"
+    listed = other.get("/v1/studies").json()["studies"][0]
+    assert (listed["name"], listed["budget"], listed["state"]) == ("endless", None, "running")
+    hub_of(one).close()
+    assert len(other.post("/v1/studies/endless/ask", json={"n": 40}).json()["trials"]) == 40
+    assert other.post("/v1/studies/endless/finish").json()["state"] == "finished"
+
+
 def test_an_owner_that_ends_hands_over_at_once(both: tuple[TestClient, TestClient]) -> None:
     one, other = both
     assert one.post("/v1/studies/a/tell", json=told(0)).json()["accepted"] == [0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from urllib.parse import urlsplit
 
@@ -95,6 +96,27 @@ def test_answers_are_seen_as_they_are_told(browser, url):
         expect(page.locator("#shown + .note")).to_have_text("3 trials handed out and not yet answered")
         expect(page.locator(".shown [data-state=open] b")).to_have_text(["#6", "#7", "#8"])
         expect(rows.locator("td.state").first).to_have_text("open")
+
+
+def test_without_a_budget_there_is_a_count_and_a_rate_and_no_end(browser, url):
+    with opened(browser, created(url, "endless", budget=None)) as page:
+        live(page)
+        head, pace = page.locator(".strip b"), page.locator(".strip .note")
+        expect(head).to_have_text("0 trials, no budget")
+        answer(url, "endless", [1.0])
+        expect(head).to_have_text("1 trial, no budget")
+        page.wait_for_timeout(1500)  # answers of one second tell no rate
+        answer(url, "endless", [4.0, 2.0])
+        expect(head).to_have_text("3 trials, no budget")
+        expect(pace).to_have_text(re.compile(r"^[\d.]+ trials/(s|min)\.$"))
+        expect(page.locator(".progress .bar-track")).to_be_hidden()
+        expect(page.locator(".settings")).to_contain_text("none: asks until finished")
+        call(url, "/endless/finish")
+        expect(pace).to_have_text("Finished.")
+        visit(page, url, "Studies")
+        card = page.locator(".card").filter(has_text="endless")
+        expect(card.locator(".words")).to_have_text("3 trials, no budget")
+        expect(card.locator(".bar-track")).to_be_hidden()
 
 
 def test_the_curve_can_be_read_without_seeing_it(browser, url):

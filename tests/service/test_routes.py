@@ -220,6 +220,31 @@ def test_paused_and_finished_studies_say_so(client):
     assert "was finished" in message(post(client, "a/resume", None, 409))
 
 
+@pytest.mark.parametrize("said", [{"budget": None}, {}], ids=["null", "left out"])
+def test_a_study_without_a_budget_asks_until_it_is_finished(storage, said):
+    new = {name: value for name, value in STUDY.items() if name != "budget"} | said
+    with client_of(storage) as client:
+        study = client.post("/v1/studies", json=new).json()
+        assert (study["budget"], study["state"]) == (None, "running")
+        for _ in range(4):
+            trials = post(client, "a/ask", {"n": 50})["trials"]
+            assert len(trials) == 50
+            post(client, "a/veto", {"numbers": [trials.pop()["number"]]})
+            assert post(client, "a/tell", told(trials))["state"] == "running"
+        assert post(client, "a/enqueue", {"codes": [[0.0, 0.0, 0.0]] * 60}) == {"enqueued": 60}
+        assert post(client, "a/pause")["state"] == "paused"
+        assert post(client, "a/resume")["state"] == "running"
+    with client_of(storage) as client:  # the list reads a study that is not open
+        [listed] = client.get("/v1/studies").json()["studies"]
+        assert (listed["budget"], listed["state"], listed["counts"]["told"]) == (None, "running", 196)
+        assert {t["origin"] for t in post(client, "a/ask", {"n": 60})["trials"]} == {"enqueued"}
+        assert post(client, "a/finish")["state"] == "finished"
+        assert get(client, "a")["counts"]["asked"] == 260
+    with client_of(storage) as client:
+        assert client.get("/v1/studies").json()["studies"][0]["state"] == "finished"
+        assert post(client, "a/ask", {"n": 1})["trials"] == []
+
+
 def test_everything_outlives_the_process(storage):
     with client_of(storage) as client:
         created(client)
@@ -334,6 +359,7 @@ def test_codes_are_rendered_without_a_study(pictures):
         ({"space": None, "generator": "vqvae-cifra10"}, 422, "vqvae-cifar10"),
         ({"optimizer": "atuo"}, 422, "auto"),
         ({"budget": 0}, 422, "budget"),
+        ({"budget": None, "confirm": 10}, 422, "give a budget, or set confirm to 0"),
         ({"budget": "30"}, 422, "budget"),
         ({"options": {"population": 3}}, 422, "no option population"),
         ({"typo": 1}, 422, "typo"),

@@ -102,6 +102,12 @@ def test_what_is_too_large_or_of_another_shape_is_refused(
     assert words in reason(model, said)
 
 
+def test_a_budget_may_be_null_or_left_out() -> None:
+    left_out = {name: said for name, said in NEW.items() if name != "budget"}
+    for said in (left_out, NEW | {"budget": None}):
+        assert StudyNew.model_validate(said).budget is None
+
+
 def test_lost_values_are_nan_or_null() -> None:
     told = ToldTrial.model_validate(
         TOLD | {"values": [None, math.nan, 1.0], "response": [[None, 1.0], [math.nan, 2.0]]}

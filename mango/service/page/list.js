@@ -4,7 +4,7 @@ import * as api from "./api.js";
 import { progressed, trialsOf } from "./budget.js";
 import { sparkline } from "./chart.js";
 import { h, keyed, say, set, stretch } from "./dom.js";
-import { compared, highest, share, value, whole } from "./format.js";
+import { compared, highest, value, whole } from "./format.js";
 import { picture } from "./picture.js";
 
 const EVERY = 4000; // milliseconds between two readings
@@ -83,6 +83,7 @@ function cardOf(study) {
   const [best, against] = [h("b", { class: "big" }), h("span", { class: "against" })];
   const [words, state] = [h("span", { class: "words" }), h("span", { class: "badge" })];
   const fill = h("span", { class: "bar-fill" });
+  const bar = h("div", { class: "bar-track", "aria-hidden": "true" }, fill);
   const spark = h("div", { class: "spark-place" });
   const link = h("a", { href: `#/studies/${encodeURIComponent(study.name)}`, title: study.name }, study.name);
   const card = h(
@@ -93,7 +94,7 @@ function cardOf(study) {
     stimulus.node,
     h("p", { class: "value" }, h("span", { class: "eyebrow" }, highest(study)), best, against),
     spark,
-    h("div", { class: "bar-track", "aria-hidden": "true" }, fill),
+    bar,
     words,
   );
   let drawn = "";
@@ -106,10 +107,11 @@ function cardOf(study) {
     say(against, compared(found?.value, natural));
     set(state, "data-state", now.state);
     say(state, now.state);
+    bar.hidden = now.budget === null;
     stretch(fill, closed / all);
     const missing = counts.lost + counts.failed;
     const parts = [
-      `${progressed(now)}, ${share(closed / all)}`,
+      progressed(now),
       counts.open && `${whole(counts.open)} open`,
       missing && `${whole(missing)} lost or failed`,
     ];

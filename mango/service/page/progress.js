@@ -3,7 +3,7 @@
 import { now } from "./api.js";
 import { progressed, trialsOf } from "./budget.js";
 import { h, say, section, set, stretch } from "./dom.js";
-import { length, moment, rate, share, whole } from "./format.js";
+import { length, moment, rate, whole } from "./format.js";
 
 const WINDOW = 600; // seconds that the rate looks back
 const SILENT = 60; // seconds without an answer after which the last one's age is said
@@ -34,7 +34,8 @@ export function progress() {
 
   function paint(study) {
     const { all, closed, open: out } = trialsOf(study);
-    say(head, `${progressed(study)}, ${share(closed / all)}`);
+    say(head, progressed(study));
+    bar.hidden = study.budget === null;
     stretch(done, closed / all);
     stretch(open, (closed + out) / all);
     set(bar, "aria-valuemax", all);
@@ -77,12 +78,16 @@ class Rate {
 
 function expected(study, { perSecond, last }) {
   if (study.state === "paused") return "Paused: nothing new is handed out; answers are still taken.";
-  if (study.state === "exhausted") return "Nothing is left to ask: the budget, or the design, has ended.";
+  const endless = study.budget === null;
+  if (study.state === "exhausted") {
+    return `Nothing is left to ask: ${endless ? "the design" : "the budget, or the design,"} has ended.`;
+  }
   if (study.state === "finished") return "Finished.";
   const words = [];
   if (perSecond !== null) {
     const seconds = trialsOf(study).left / perSecond;
-    words.push(`${rate(perSecond)}, about ${length(seconds)} left (until ${moment(now() + seconds)}).`);
+    const end = endless ? "" : `, about ${length(seconds)} left (until ${moment(now() + seconds)})`;
+    words.push(`${rate(perSecond)}${end}.`);
   }
   if (last !== null && now() - last > SILENT) words.push(`Last answer ${length(now() - last)} ago.`);
   return words.join(" ");

@@ -12,7 +12,7 @@ export function settings(study) {
     optimizer: study.optimizer,
     dimensions: whole(study.dim),
     seed: String(study.seed),
-    budget: `${whole(study.budget)} presentations`,
+    budget: study.budget === null ? "none: asks until finished" : `${whole(study.budget)} presentations`,
     batch: whole(study.batch),
     "repeats of a trial": whole(study.repeats),
     "leaders shown again": share(study.leaders),
