@@ -8,8 +8,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from mango.optimizers import Optimizer, make_optimizer
+from mango.optimizers.axes import Digits
 from mango.optimizers.base import Floats, Learned
-from mango.optimizers.tt import TensorTrain
+from mango.optimizers.tt import ARMS, TensorTrain
 from mango.optimizers.tt_archive import Archive
 from mango.optimizers.tt_cores import Train
 from mango.optimizers.tt_surrogate import TensorTrainSurrogate
@@ -45,12 +46,28 @@ class NaturalMosaic(TensorTrain):
     """Begins with mosaics of natural codes, a train of rank 6 that keeps what neighbouring axes do together."""
 
     def _first(self) -> Train:
-        assert self.natural is not None
-        points = self.natural if self.chart is None else self.chart.to_coordinates(self.natural)
-        chosen = self._axes.to_digits(points[self.rng.choice(len(points), self.PARENTS, replace=False)])
+        digits = _natural(self)
+        chosen = digits[self.rng.choice(len(digits), self.PARENTS, replace=False)]
         states: Floats = np.stack([self._only(parent) for parent in chosen])
         weights = np.full(self.PARENTS, 1 / self.PARENTS)
         return Train(states, weights, self.CROSSING, self._prior.sizes, None)
+
+
+class NaturalShares(TensorTrain):
+    """Begins with the shares of natural codes at each point of each axis, a TT-ANOVA fit of the first order."""
+
+    def _first(self) -> Train:
+        density = self._prior.density
+        shares = (_natural(self)[:, :, None] == np.arange(density.shape[1])).mean(0)
+        return Train((0.9 * shares + 0.1 * density)[None], np.ones(1), 0.0, self._prior.sizes, None)
+
+
+class NothingLocal(TensorTrain):
+    """Where the consensus has stalled, it has the turns of the train that changes few axes too."""
+
+    def _turns(self, n: int) -> Digits:
+        turns: Digits = super()._turns(n) % ARMS.index("local")
+        return turns
 
 
 class AllArms(TensorTrain):
@@ -64,6 +81,13 @@ class ConsensusAlone(TensorTrain):
 
     def _turns(self, n: int) -> Any:
         return np.zeros(n, np.int64)
+
+
+def _natural(method: TensorTrain) -> Digits:
+    """Natural codes ``(m, d)`` on the method's grid."""
+    assert method.natural is not None
+    points = method.natural if method.chart is None else method.chart.to_coordinates(method.natural)
+    return method._axes.to_digits(points)
 
 
 def _changed(base: type[Optimizer], **constants: Any) -> Make:
@@ -89,7 +113,9 @@ PARTS: dict[str, Make] = {
     "last batch in place of the archive": LastBatch,
     "one elite in place of six": _changed(TensorTrain, ELITES=1),
     "rank 6 from the start": AllArms,
+    "no local refinement": NothingLocal,
     "begins with mosaics of natural codes": NaturalMosaic,
+    "begins with the shares of natural codes": NaturalShares,
     "first step 0.4, not fitted to natural codes": Unfitted,
     "the step stays": StepStays,
     "surrogate: no ALS, ANOVA alone": _changed(TensorTrainSurrogate, SWEEPS=0),
@@ -97,7 +123,7 @@ PARTS: dict[str, Make] = {
 }
 DISCRETE: dict[str, Make] = {
     **{name: PEERS[name] for name in ("tt", "published")},
-    **{name: PARTS[name] for name in ("no tilt by the additive model", "rank 6 from the start")},
+    **{name: PARTS[name] for name in ("no tilt by the additive model", "no local refinement", "rank 6 from the start")},
     "rank 1 for good": ConsensusAlone,
 }
 """What is run on problems without a chart."""
