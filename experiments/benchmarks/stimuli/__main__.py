@@ -1,6 +1,6 @@
 """Runs the stimulus-search benchmark, or what is missing of it, and draws it.
 
-    python -m experiments.benchmarks.stimuli [--smoke] [--units tune|report|NAME ...] [--methods NAME ...]
+    python -m experiments.benchmarks.stimuli [--smoke] [--units report|tune|NAME ...] [--methods NAME ...]
         [--noises ...] [--batches ...] [--budgets ...] [--seeds N] [--workers N] [--draw] [--out DIR]
 
 Every finished run is kept at once in runs.jsonl under --out; another call with the same --out runs what is missing.
@@ -38,7 +38,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m experiments.benchmarks.stimuli", description=__doc__)
     parser.add_argument("--smoke", action="store_true", help="three methods, one unit, 40 evaluations")
     parser.add_argument("--network", default=NETWORK)
-    parser.add_argument("--units", nargs="+", default=["tune"], help="tune (default), report, or names such as lif1/40")
+    parser.add_argument("--units", nargs="+", default=["report"], help="report (default), tune, or names: lif1/40")
     parser.add_argument("--methods", nargs="+", help="names or classes; all that are installed by default")
     parser.add_argument("--noises", nargs="+", choices=list(NOISES), default=["none"])
     parser.add_argument("--batches", nargs="+", type=int, default=list(BATCHES))
