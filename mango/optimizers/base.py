@@ -218,7 +218,7 @@ class Optimizer(abc.ABC):
             "rng": rng_state(self.rng),
             "open_ids": np.array(open_ids, np.int64),
             "open_points": _rows([self._open[i][0] for i in open_ids], self.domain),
-            "awaited": np.array(sorted(self._awaited.items()), np.int64).reshape(-1, 2),
+            "awaited": np.array(list(self._awaited.items()), np.int64).reshape(-1, 2),
             "told_ids": np.array(told_ids, np.int64),
             "told_values": np.array([self._told[i] for i in told_ids], np.float64),
         }
@@ -268,8 +268,10 @@ class Optimizer(abc.ABC):
         They are those after which so many trials of later asks were told: `OVERDUE`, and twice as many as of these are
         open, for where many are under way an answer may come late and is not lost.
         """
-        numbers = np.sort(np.fromiter(self._open, np.int64, len(self._open)))
-        awaited = np.array(sorted(self._awaited.items()), np.int64).reshape(-1, 2)
+        if self._next - min(self._awaited.values(), default=self._next) < OVERDUE:
+            return []
+        numbers = np.fromiter(self._open, np.int64, len(self._open))  # in order, as they were asked
+        awaited = np.array(list(self._awaited.items()), np.int64)
         still_open = len(numbers) - np.searchsorted(numbers, awaited[:, 1])
         told = self._next - awaited[:, 1] - still_open
         overdue: list[int] = awaited[told >= np.maximum(OVERDUE, 2 * still_open), 0].tolist()
