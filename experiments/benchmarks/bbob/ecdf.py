@@ -140,10 +140,11 @@ def drawn(results: Results) -> bytes:
     for panel, (suite, methods) in zip(panels[0], sorted(results.items()), strict=True):
         dim = int(suite.split()[1])
         grid = np.logspace(-np.log10(dim), SPAN, 300)
-        for colour, (method, functions) in zip(COLOURS, hits(methods, suite.startswith("BBOB")).items(), strict=False):
+        reached_by = sorted(hits(methods, suite.startswith("BBOB")).items(), key=lambda one: one[0] != OURS)
+        for colour, (method, functions) in zip(COLOURS, reached_by, strict=False):
             each = [(reached.ravel()[None] <= (grid * dim)[:, None]).mean(1) for reached in functions.values()]
             share = np.mean(each, axis=0)
-            panel.plot(grid, share, label=method, color=colour, lw=2 if method == "auto" else 1.3)
+            panel.plot(grid, share, label=method, color=colour, lw=2 if method == OURS else 1.3)
         panel.set(xscale="log", xlabel="evaluations / axes", title=suite, xlim=(grid[0], grid[-1]))
         panel.set_ylim(0, None)
         panel.grid(alpha=0.3)
