@@ -30,7 +30,7 @@ def test_every_run_has_a_name_of_its_own() -> None:
 
 
 def test_parts_change_the_search_where_they_are_used() -> None:
-    curves = {method: search(Run("discrete", "Rastrigin, 20 x 32", method, 0), 800)["curve"] for method in DISCRETE}
+    curves = {method: search(Run("discrete", "Rastrigin, 20 x 32", method, 0), 1000)["curve"] for method in DISCRETE}
     assert len({tuple(curve) for curve in curves.values()}) == len(DISCRETE)
 
 
