@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -263,6 +264,18 @@ def test_a_seed_that_did_not_run_is_left_out_and_said() -> None:
     rows = [row.split(" |")[0] for row in report.score_table(some, "chart").splitlines()[2:]]
     assert rows == ["| auto", "| cma, 1 seed", "| tt, 1 unit, 1 seed", "| *share of the best arm in hindsight*"]
     assert "| *share of the best arm in hindsight* | | 2.17 | |" in report.score_table(some, "chart")
+
+
+def test_trajectories_are_of_the_budget_that_most_runs_went_to() -> None:
+    rows = [(seed, planned, n) for seed, planned in ((0, 100), (1, 100), (0, 300)) for n in (10, planned)]
+    kind = ("net", "generator", "none", 40)
+    columns: dict[str, Any] = {name: [value] * len(rows) for name, value in zip(scores.KIND, kind, strict=True)}
+    columns |= {"unit": ["a/1"] * len(rows), "method": ["chart/tt"] * len(rows)}
+    columns |= {name: list(column) for name, column in zip(("seed", "planned", "evaluations"), zip(*rows), strict=True)}
+    columns |= {"scored": [n > 10 for *_, n in rows], "score": [planned / 1000 + n for _, planned, n in rows]}
+    some = scores._case({name: np.array(column) for name, column in columns.items()}, *kind)
+    np.testing.assert_array_equal(some.paths["chart/tt"], [[[10.1, 100.1, np.nan], [10.1, 100.1, np.nan]]])
+    assert sorted(some.at["chart/tt"]) == [100, 300]
 
 
 def test_a_tie_is_called_one() -> None:

@@ -7,6 +7,7 @@ within each; 95 %, percentiles.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,7 +55,8 @@ class Case:
         budgets: at which runs were scored.
         marks: ``(m,)`` evaluations of the trajectories.
         at: method -> budget -> ``(units, seeds)``, NaN where it did not run.
-        paths: method -> ``(units, seeds, m)``, of a method that plans its runs of the largest budget; NaN beyond.
+        paths: method -> ``(units, seeds, m)``, of its runs to the budget that most went to, the largest of such; NaN
+            beyond.
     """
 
     network: str
@@ -197,15 +199,17 @@ def _case(columns: Mapping[str, NDArray[np.generic]], *kind: Any) -> Case:
     place = [{value: i for i, value in enumerate(values)} for values in (units, seeds, marks)]
     at: dict[str, dict[int, Floats]] = {}
     paths: dict[str, Floats] = {}
-    largest: dict[str, int] = {}
+    longest: dict[str, int] = {}
     for method in set(part["method"].tolist()):
-        largest[method] = int(part["planned"][part["method"] == method].max())
+        mine = [part[name][part["method"] == method].tolist() for name in ("unit", "seed", "planned")]
+        runs = Counter(planned for _, _, planned in set(zip(*mine, strict=True)))
+        longest[method] = max(runs, key=lambda planned: (runs[planned], planned))
         paths[method] = np.full((len(units), len(seeds), len(marks)), np.nan)
         at[method] = {}
     names = ("method", "unit", "seed", "evaluations", "planned", "scored", "score")
     for method, unit, seed, evaluations, planned, scored, score in zip(*(part[n].tolist() for n in names), strict=True):
         u, s, m = (where[value] for where, value in zip(place, (unit, seed, evaluations), strict=True))
-        if planned == largest[method]:
+        if planned == longest[method]:
             paths[method][u, s, m] = score
         if scored:
             at[method].setdefault(evaluations, np.full((len(units), len(seeds)), np.nan))[u, s] = score
