@@ -271,7 +271,7 @@ def test_trajectories_are_of_the_budget_that_most_runs_went_to() -> None:
     kind = ("net", "generator", "none", 40)
     columns: dict[str, Any] = {name: [value] * len(rows) for name, value in zip(scores.KIND, kind, strict=True)}
     columns |= {"unit": ["a/1"] * len(rows), "method": ["chart/tt"] * len(rows)}
-    columns |= {name: list(column) for name, column in zip(("seed", "planned", "evaluations"), zip(*rows), strict=True)}
+    columns |= {name: [row[place] for row in rows] for place, name in enumerate(("seed", "planned", "evaluations"))}
     columns |= {"scored": [n > 10 for *_, n in rows], "score": [planned / 1000 + n for _, planned, n in rows]}
     some = scores._case({name: np.array(column) for name, column in columns.items()}, *kind)
     np.testing.assert_array_equal(some.paths["chart/tt"], [[[10.1, 100.1, np.nan], [10.1, 100.1, np.nan]]])
