@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 from experiments.benchmarks.stimuli import gradient, references, report, results, scores, units
@@ -264,6 +265,34 @@ def test_a_seed_that_did_not_run_is_left_out_and_said() -> None:
     rows = [row.split(" |")[0] for row in report.score_table(some, "chart").splitlines()[2:]]
     assert rows == ["| auto", "| cma, 1 seed", "| tt, 1 unit, 1 seed", "| *share of the best arm in hindsight*"]
     assert "| *share of the best arm in hindsight* | | 2.17 | |" in report.score_table(some, "chart")
+
+
+def test_the_summary_counts_who_is_above_and_below() -> None:
+    noise = np.array([[0.0, 0.1], [0.1, 0.0]])
+    methods = {"auto": 0.5 + noise, "tt": 0.2 - noise, "cma": 0.9 - noise, "pycma": 0.6 - noise}
+    methods |= {"auto repeats": 0.95 + noise, "random": np.full((2, 2), np.nan)}
+    some = case(**{name: values.tolist() for name, values in methods.items()})
+    row = report.summary_table([some]).splitlines()[2]
+    assert row == "| net, generator | none | 40 | chart | 0.550, cma 0.850; 1/1/1 |", "repeats and empty rows count not"
+    alone = report.summary_table([case(auto=[[0.5, 0.5], [0.1, 0.1]]), case(cma=[[0.5, 0.5], [0.1, 0.1]])])
+    assert [line.count("chart") for line in alone.splitlines()] == [0, 0, 1], "cases without `auto` have no row"
+
+
+def test_the_kept_report_is_of_the_kept_runs() -> None:
+    folder = Path(report.__file__).parent
+    text = (folder / "report.md").read_text()
+    keys = pq.read_table(folder / results.TABLE, columns=["key"])["key"].unique()
+    assert text.startswith(f"{len(keys)} runs, ")
+    summary = [line for line in (folder / "README.md").read_text().splitlines() if "vqvae-cifar10 |" in line]
+    assert summary
+    assert set(summary) <= set(text.splitlines())
+
+
+def test_cases_have_an_order() -> None:
+    book, vector = (scores.GENERATORS[name] for name in ("chart", "latent"))
+    kinds = [("a", book, "none", 40), ("a", book, "gain-0.5", 40), ("a", book, "none", 1), ("b", book, "none", 40)]
+    kinds.append(("a", vector, "none", 40))
+    assert sorted(kinds[::-1], key=scores._place) == kinds
 
 
 def test_trajectories_are_of_the_budget_that_most_runs_went_to() -> None:

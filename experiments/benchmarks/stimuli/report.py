@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +32,7 @@ def text(folder: Path) -> str:
     if left_out:
         parts.append(f"Without a reference, and so without a score: {', '.join(left_out)}.")
     cases = load(folder)
+    parts += ["## `auto` beside all others", summary_table(cases)]
     for case in cases:
         noise = "no noise" if case.noise == "none" else case.noise
         parts.append(f"## {case.network} by {case.generator}, {noise}, batch {case.batch}")
@@ -51,6 +53,23 @@ def made_with(folder: Path) -> str:
     hours = sum(run["seconds"] for run in runs) / 3600
     made = [f"{len(runs)} runs, {hours:.1f} CPU hours", *machines, *(f"commit {name}" for name in commits)]
     return f"{'; '.join(made)}; {', '.join(packages)}."
+
+
+def summary_table(cases: Sequence[Case]) -> str:
+    """`auto` in every case and class: its mean score, the best other's, and how many it is above, ties with, is below.
+
+    `auto` in a study that measures again is no other method.
+    """
+    budgets = sorted({budget for case in cases for budget in case.budgets})
+    head = ["network, generator", "noise", "batch", "class", *(f"at {budget:,}" for budget in budgets)]
+    lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
+    for case in cases:
+        for information in case.classes():
+            if f"{information}/auto" in case.at:
+                cells = [_standing(case, information, budget) for budget in budgets]
+                kind = f"{case.network}, {case.generator} | {case.noise} | {case.batch} | {information}"
+                lines.append(f"| {kind} | {' | '.join(cells)} |")
+    return "\n".join(lines)
 
 
 def score_table(case: Case, information: str) -> str:
@@ -90,6 +109,23 @@ def running_table(case: Case, information: str) -> str:
         cells = [_running(case.running(method, target)) for target in TARGETS]
         lines.append(f"| {method.partition('/')[2]} | {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def _standing(case: Case, information: str, budget: int) -> str:
+    """Such as ``0.770, tt 0.700; 11/1/0``: above eleven others, a tie with one, below none."""
+    ours = case.at[f"{information}/auto"].get(budget)
+    others = {m: case.at[m][budget] for m in case.methods(information) if budget in case.at[m] and _is_other(m)}
+    if ours is None or not others:
+        return ""
+    means = {method: interval(scores).mean for method, scores in others.items()}
+    best = max(means, key=lambda method: -math.inf if math.isnan(means[method]) else means[method])
+    said = [_verdict(difference(ours, scores)).rpartition(" ")[2] for scores in others.values()]
+    counts = "/".join(str(said.count(word)) for word in ("better", "tie", "worse"))
+    return f"{interval(ours).mean:.3f}, {best.partition('/')[2]} {means[best]:.3f}; {counts}"
+
+
+def _is_other(method: str) -> bool:
+    return not (method.endswith("/auto") or TABLE[method].repeats)
 
 
 def _name(case: Case, method: str) -> str:

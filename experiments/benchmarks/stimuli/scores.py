@@ -20,6 +20,7 @@ from scipy.stats import rankdata
 
 from experiments.benchmarks.stimuli import results
 from experiments.benchmarks.stimuli.methods import BOOK, CLASSES, GENERATORS, LATENT, TABLE
+from experiments.benchmarks.stimuli.problems import NOISES
 from experiments.benchmarks.stimuli.references import load_references
 
 KIND = ("network", "generator", "noise", "batch")  # of runs that are compared
@@ -122,7 +123,7 @@ class Case:
 
 
 def load(folder: Path) -> list[Case]:
-    """Every noise and batch in the folder's ``results.parquet``; units without a reference are left out."""
+    """Every `KIND` in the folder's ``results.parquet``; units without a reference are left out."""
     table = pq.read_table(folder / results.TABLE)
     columns = {name: np.asarray(table[name].to_pylist()) for name in table.column_names}
     columns["score"] = np.full(len(table), np.nan)
@@ -134,8 +135,14 @@ def load(folder: Path) -> list[Case]:
     scored = np.isin(columns["unit"], _known(columns))
     columns = {name: column[scored] for name, column in columns.items()}
     columns["generator"] = np.array([GENERATORS[information] for information in columns["information"].tolist()])
-    kinds = zip(*(columns[name].tolist() for name in KIND), strict=True)
-    return [_case(columns, *kind) for kind in dict.fromkeys(kinds)]
+    kinds = set(zip(*(columns[name].tolist() for name in KIND), strict=True))
+    return [_case(columns, *kind) for kind in sorted(kinds, key=_place)]
+
+
+def _place(kind: tuple[str, str, str, int]) -> tuple[int, str, int, int]:
+    """Of a kind among all: code books first, then by network, large batches first, little noise first."""
+    network, generator, noise, batch = kind
+    return list(GENERATORS.values()).index(generator), network, -batch, list(NOISES).index(noise)
 
 
 def without_reference(folder: Path) -> list[str]:
