@@ -35,8 +35,9 @@ class TensorTrainSurrogate(Optimizer):
 
     Exploration is said: every `EXPLORE`-th proposal is drawn from a normal distribution around the elites' mean and has
     the origin ``explore``. The others, ``beam``, are entries found by beams, each differing from the earlier ones in as
-    many axes as possible; a share `JITTER` of their axes is drawn as well, so that no two are the same. The step, by
-    which both leave the mean, widens and narrows with the share of answers that reach the elites.
+    many axes as possible; a share `JITTER` of their axes is drawn as well, since a model of so few answers is not to be
+    followed on all axes at once. The step, by which both leave the mean, widens and narrows with the share of answers
+    that reach the elites.
 
     Raises:
         InputError: labels, which have no coordinates.
@@ -55,7 +56,7 @@ class TensorTrainSurrogate(Optimizer):
     SWEEPS: ClassVar[int] = 2  # of alternating least squares
     BEAMS: ClassVar[int] = 100
     EXPLORE: ClassVar[int] = 2
-    JITTER: ClassVar[float] = 0.1  # share of a beam's axes that are drawn
+    JITTER: ClassVar[float] = 0.5  # share of a beam's axes that are drawn
 
     def __init__(self, space: SearchSpace, *, chart: Chart | str | None = None, **settings: Any) -> None:
         if chart is None and not space.is_box:

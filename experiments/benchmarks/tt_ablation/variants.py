@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
@@ -73,7 +73,9 @@ class NothingLocal(TensorTrain):
 class AllArms(TensorTrain):
     """The three kinds of train take turns from the start: rank 6 at once."""
 
-    PATIENCE: ClassVar[int] = -1_000_000
+    def _turns(self, n: int) -> Digits:
+        turns: Digits = self.rng.permutation(np.arange(n) + self.rng.integers(len(ARMS))) % len(ARMS)
+        return turns
 
 
 class ConsensusAlone(TensorTrain):
@@ -119,6 +121,7 @@ PARTS: dict[str, Make] = {
     "first step 0.4, not fitted to natural codes": Unfitted,
     "the step stays": StepStays,
     "surrogate: no ALS, ANOVA alone": _changed(TensorTrainSurrogate, SWEEPS=0),
+    "surrogate: a tenth of a beam's axes drawn, not half": _changed(TensorTrainSurrogate, JITTER=0.1),
     "surrogate: every proposal explores, no beams": _changed(TensorTrainSurrogate, EXPLORE=1),
 }
 DISCRETE: dict[str, Make] = {
