@@ -39,9 +39,9 @@ ARMS = ("consensus", "mosaic", "local")
 class TensorTrain(Optimizer):
     """Draws from tensor trains around the elites of a bounded archive; foreign points enter it like its own.
 
-    The step of each kind of train follows its successes, answers that reach the elites: more than `SUCCESS` of them
-    widen it, fewer narrow it. Equal values are ordered by their keys. Natural codes fit the first step on ordered axes,
-    and on axes of labels how often each is proposed.
+    The step of each kind of train follows its successes, answers that reach the elites: fewer than `SUCCESS` of them
+    narrow it, more widen it again, never beyond the first. Equal values are ordered by their keys. Natural codes fit the
+    first step on ordered axes, and on axes of labels how often each is proposed.
 
     Options:
         levels: points of a continuous axis.
@@ -60,7 +60,7 @@ class TensorTrain(Optimizer):
     STEP: ClassVar[float] = 0.4  # the first, in units of the prior's spread, where no natural codes are given
     LEADING: ClassVar[tuple[int, ...]] = (4, 16)  # axes of a chart; a share of first draws is wide along these alone
     NATURAL_STEP: ClassVar[float] = 0.75  # the first, in units of the natural codes' median spread over ordered axes
-    STEPS: ClassVar[tuple[float, float]] = (0.02, 1.5)
+    STEPS: ClassVar[tuple[float, float]] = (0.02, 1.5)  # the least of all, and the largest first one
     SUCCESS: ClassVar[float] = 0.2
     TILT: ClassVar[float] = 0.25
     BEST: ClassVar[int] = 256
@@ -228,7 +228,7 @@ class TensorTrain(Optimizer):
             excess = good[own].sum() - self.SUCCESS * own.sum()
             growth = excess / (1 - self.SUCCESS) / len(self._axes.sizes)
             self._steps[arm] *= math.exp(min(growth, MOST_GROWTH))
-        self._steps = np.clip(self._steps, *self.STEPS)
+        self._steps = np.clip(self._steps, self.STEPS[0], self._first_step)
 
     def _take(self, batch: Learned) -> bool:
         """Into the archive, and whether one is a new best; the model is fitted anew after `REFIT` answers."""
