@@ -36,8 +36,8 @@ class TensorTrainSurrogate(Optimizer):
     Exploration is said: every `EXPLORE`-th proposal is drawn from a normal distribution around the elites' mean and has
     the origin ``explore``. The others, ``beam``, are entries found by beams, each differing from the earlier ones in as
     many axes as possible; a share `JITTER` of their axes is drawn as well, since a model of so few answers is not to be
-    followed on all axes at once. The step, by which both leave the mean, widens and narrows with the share of answers
-    that reach the elites.
+    followed on all axes at once. The step, by which both leave the mean, narrows while few answers reach the elites and
+    widens again, to no more than the first, while many do.
 
     Raises:
         InputError: labels, which have no coordinates.
@@ -48,7 +48,7 @@ class TensorTrainSurrogate(Optimizer):
     # Not options: the values that served best, which the ablation changes.
     ELITES: ClassVar[int] = 6
     STEP: ClassVar[float] = 0.4  # the first, in units of the prior's spread
-    STEPS: ClassVar[tuple[float, float]] = (0.02, 1.5)
+    LEAST_STEP: ClassVar[float] = 0.02
     SUCCESS: ClassVar[float] = 0.2
     BEST: ClassVar[int] = 256
     TERMS: ClassVar[int] = 2  # polynomials of each axis, the constant included
@@ -111,7 +111,7 @@ class TensorTrainSurrogate(Optimizer):
         if len(self._archive) >= FIRST:
             excess = good.sum() - self.SUCCESS * len(good)
             self._step *= math.exp(min(excess / (1 - self.SUCCESS) / self.domain.dim, MOST_GROWTH))
-            self._step = min(max(self._step, self.STEPS[0]), self.STEPS[1])
+            self._step = min(max(self._step, self.LEAST_STEP), self.STEP)
         self._take(measured)
 
     def _observe(self, batch: Learned) -> None:

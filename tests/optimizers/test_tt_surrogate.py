@@ -78,7 +78,7 @@ def test_a_large_batch_of_successes_widens_the_step_to_its_bound() -> None:
     for value in range(4):
         ids, codes, _ = optimizer.ask(1500)
         optimizer.tell(ids, value + codes[:, 0])
-    assert optimizer._step == optimizer.STEPS[1]
+    assert optimizer._step == optimizer.STEP
 
 
 def test_labels_need_a_chart() -> None:
