@@ -40,8 +40,8 @@ class TensorTrain(Optimizer):
     """Draws from tensor trains around the elites of a bounded archive; foreign points enter it like its own.
 
     The step of each kind of train follows its successes, answers that reach the elites: fewer than `SUCCESS` of them
-    narrow it, more widen it again, never beyond the first. Equal values are ordered by their keys. Natural codes fit the
-    first step on ordered axes, and on axes of labels how often each is proposed.
+    narrow it, more widen it again, never beyond the first. Equal values are ordered by their keys. Natural codes fit
+    the first step on ordered axes, and on axes of labels how often each is proposed.
 
     Options:
         levels: points of a continuous axis.
