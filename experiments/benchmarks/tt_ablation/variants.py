@@ -42,6 +42,15 @@ class StepStays(TensorTrain):
         pass
 
 
+class StepsWiden(TensorTrain):
+    """Its steps may widen beyond the first, to the largest first one."""
+
+    def _adapt(self, batch: Learned, owners: Any) -> None:
+        first, self._first_step = self._first_step, self.STEPS[1]
+        super()._adapt(batch, owners)
+        self._first_step = first
+
+
 class NaturalMosaic(TensorTrain):
     """Begins with mosaics of natural codes, a train of rank 6 that keeps what neighbouring axes do together."""
 
@@ -120,6 +129,7 @@ PARTS: dict[str, Make] = {
     "begins with the shares of natural codes": NaturalShares,
     "first step 0.4, not fitted to natural codes": Unfitted,
     "the step stays": StepStays,
+    "steps may widen beyond the first": StepsWiden,
     "surrogate: no ALS, ANOVA alone": _changed(TensorTrainSurrogate, SWEEPS=0),
     "surrogate: a tenth of a beam's axes drawn, not half": _changed(TensorTrainSurrogate, JITTER=0.1),
     "surrogate: every proposal explores, no beams": _changed(TensorTrainSurrogate, EXPLORE=1),
