@@ -190,7 +190,7 @@ def _figure(case: Case, title: str, height: float, rows: bool = False) -> tuple[
     classes = case.classes()
     figure.text(0.012, 1 - 0.22 / whole, title, fontsize=10.5, weight="bold", color=LIGHT.ink, va="center")
     noise = "no noise" if case.noise == "none" else case.noise
-    seeds = f"{len(case.seeds)} seed" + ("s" if len(case.seeds) > 1 else "")
+    seeds = f"up to {len(case.seeds)} seeds" if len(case.seeds) > 1 else "1 seed"
     note = f"{case.network} by {case.generator}, {len(case.units)} units, {seeds}, {noise}, batch {case.batch}"
     figure.text(0.012, 1 - 0.45 / whole, note, fontsize=8, color=LIGHT.muted, va="center")
     panels = []
