@@ -19,6 +19,7 @@ from mango.optimizers import Optimizer, make_optimizer
 from mango.optimizers.base import Floats
 from mango.space import Codes, SearchSpace
 
+HEAVIEST = 1e50  # weight; the sum of a value and a weighted penalty stays a number that optimizers take
 WITHOUT_LEADERS = 2  # batches before the first leader is shown again
 SAID_OF_THE_STUDY = {"self", "name", "space", "seed", "chart", "natural", "budget"}  # `make_optimizer` takes these
 SPACE_ARRAYS = ("lower", "upper", "levels", "ordered", "embedding")
@@ -70,9 +71,12 @@ class Configuration:
             raise OptionError(
                 f"a budget of {self.budget} presentations is less than one trial of {self.repeats} repeats"
             )
+        for name in ("weight", "leaders"):
+            if isinstance(value := getattr(self, name), np.floating):
+                object.__setattr__(self, name, float(value))
         number = isinstance(self.weight, (int, float)) and not isinstance(self.weight, bool)
-        if not number or not math.isfinite(self.weight) or self.weight < 0:
-            raise OptionError(f"weight must be a finite number >= 0; got {self.weight!r}")
+        if not number or not 0 <= self.weight <= HEAVIEST:
+            raise OptionError(f"weight must be a finite number >= 0, at most {HEAVIEST:g}; got {self.weight!r}")
         share = isinstance(self.leaders, (int, float)) and not isinstance(self.leaders, bool)
         if not share or not 0 <= self.leaders < 1:
             raise OptionError(f"leaders must be a share of the presentations, 0 <= leaders < 1; got {self.leaders!r}")
@@ -101,13 +105,29 @@ class Configuration:
         """How many of them come before the final choice; None without a budget."""
         return None if self.trials is None else self.trials - self.confirm // self.repeats
 
+    def check_leaders(self) -> None:
+        """Whether the leaders of a new study ever come.
+
+        Raises:
+            OptionError: they do not.
+        """
+        if self.leaders and self.budget is not None and self.leading == 0:
+            raise OptionError(
+                f"leaders {self.leaders:g} shows no code again: of {self.budget} presentations {self.confirm} are kept "
+                f"for the final choice, and the first {WITHOUT_LEADERS} batches of {self.batch} trials have none; "
+                "use a larger budget or share, smaller batches, or leaders 0"
+            )
+
+    @property
+    def leading(self) -> int:
+        """How many of them show leading codes again, in a budget."""
+        first = WITHOUT_LEADERS * self.batch
+        return math.floor(self.leaders * max((self.search_trials or 0) - first, 0))
+
     @property
     def proposals(self) -> int | None:
         """How many of these are not kept for leaders; None without a budget."""
-        if self.search_trials is None:
-            return None
-        first = min(WITHOUT_LEADERS * self.batch, self.search_trials)
-        return self.search_trials - math.floor(self.leaders * (self.search_trials - first))
+        return None if self.search_trials is None else self.search_trials - self.leading
 
     @property
     def noisy(self) -> bool:

@@ -127,6 +127,12 @@ class Ledger:
         return self._reshowing.confirmed(self.records)
 
     @property
+    def chosen(self) -> Codes | None:
+        """The code ``(dim,)`` that leads the final choice; None before that has begun."""
+        number = self._reshowing.chosen
+        return None if number is None else self.records[number].code.copy()
+
+    @property
     def finished(self) -> bool:
         """No trial is open and none will be asked; or the study was stopped, whoever still has a trial."""
         return self.stopped or not (self.handing.open or self._wanting)

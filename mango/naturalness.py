@@ -79,11 +79,12 @@ def percentile(log_prior: Floats, quantiles: Floats) -> Floats:
         quantiles: see `log_prior_quantiles`; interpolated linearly.
     """
     at, first, count = np.unique(quantiles, return_index=True, return_counts=True)
-    steps = len(quantiles) - 1
-    below = np.interp(log_prior, at, 100 * first / steps, right=100)
-    not_above = np.interp(log_prior, at, 100 * (first + count - 1) / steps, left=0)
-    midway: Floats = (below + not_above) / 2
-    return midway
+    ranks = 100 * np.stack([first, first + count - 1], axis=1) / (len(quantiles) - 1)  # of equal ones, first and last
+    between = np.interp(log_prior, np.repeat(at, 2), ranks.ravel(), left=0, right=100)
+    place = np.searchsorted(at, log_prior).clip(max=len(at) - 1)  # of the next quantile, where there is one
+    between = np.where(log_prior > at[place], between, np.minimum(between, ranks[place, 0]))  # against rounding
+    found: Floats = np.where(at[place] == log_prior, ranks.mean(1)[place], between)
+    return found
 
 
 def naturalness(percentiles: ArrayLike) -> Floats:

@@ -94,6 +94,10 @@ class Pool:
         expected, _ = self._posterior(np.array(self._shown, float))
         return [self._first[row] for row in ranking(expected, np.array(self._keys))[:count]]
 
+    def expected(self) -> tuple[list[int], Floats]:
+        """The first trial of every code, and what is expected of the code ``(n,)``."""
+        return list(self._first), self._posterior(np.array(self._shown, float))[0]
+
     def choose(self, count: int, repeats: int, under_way: Sequence[Codes]) -> list[int]:
         """First trials of codes to show again, in the order in which they were chosen.
 

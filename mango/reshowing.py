@@ -80,6 +80,11 @@ class Reshowing:
         """Whether the final choice has begun."""
         return bool(self._rounds)
 
+    @property
+    def chosen(self) -> int | None:
+        """The trial whose code led when the last round began; None before the first."""
+        return self._candidates[0] if self._rounds else None
+
     def wants_round(self, records: Sequence[TrialRecord]) -> bool:
         """Whether a round of the final choice is to come, once nothing is searched for any more."""
         if not self._rounds:

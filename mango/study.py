@@ -58,10 +58,11 @@ class Study(Account):
             with the distance from there, in widths of that band. Not 0 needs a generator with a ``log_prior`` and with
             ``log_prior_quantiles`` or natural codes.
         natural: ``(n, dim)`` codes of natural stimuli; by default drawn from the generator where it has them.
-        leaders: share of the presentations, after the first two batches, that show the leading codes again, for targets
-            with noise; see `mango.pool`. The optimizer hears of such codes' pooled means and errors.
+        leaders: share of the presentations, after the first two batches and before the final choice, that show the
+            leading codes again, for targets with noise; see `mango.pool`. The optimizer hears of such codes' pooled
+            means and errors.
         confirm: presentations at the end of the budget that are kept for the final choice among the leading codes, for
-            targets with noise; see `mango.halving`. Needs a budget.
+            targets with noise; see `mango.halving`. Fewer than 8 trials show the leading code alone. Needs a budget.
         ordered: the same trials for any number of workers, any order of answers and any kills; see `mango.ledger`.
         storage: database URL such as ``"sqlite:///runs/study.db"``, or a `Database` that many studies share; the
             default lives in memory, as long as the process.
@@ -113,6 +114,7 @@ class Study(Account):
             leaders=leaders,
             confirm=confirm,
         )
+        configuration.check_leaders()
         if natural is None:
             configuration = replace(configuration, natural=_natural(source, configuration.seed))
         check_source(source, configuration)
@@ -414,16 +416,16 @@ class Study(Account):
     def recommend(self) -> Codes:
         """The code ``(dim,)`` to go on with, which under noise is not that of the highest value seen.
 
-        The confirmed one once the final choice is made; before, and without one, the optimizer's best guess, or that of
-        the best trial while the optimizer has heard of none.
+        Once the final choice has begun, the code that leads it; before, and without one, the optimizer's best guess, or
+        that of the best trial while the optimizer has heard of none.
 
         Raises:
             StudyError: nothing was measured yet.
         """
         with self._lock:
             ledger, learner = self._current(sound=True)
-            if (chosen := ledger.confirmed) is not None:
-                return chosen.code
+            if (chosen := ledger.chosen) is not None:
+                return chosen
         try:
             return learner.recommend()
         except StudyError:  # in ordered mode it hears of a batch once that is closed

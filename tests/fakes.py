@@ -89,6 +89,13 @@ class Losing(Noisy):
         return np.where(np.array(seeds) % 3 == 0, np.nan, super().respond(stimuli, seeds))
 
 
+class Lost(Unit):
+    """Loses every answer."""
+
+    def respond(self, stimuli):
+        return np.full(len(stimuli), np.nan)
+
+
 class Raising(Unit):
     def respond(self, _stimuli):
         raise RuntimeError("the electrode fell out")

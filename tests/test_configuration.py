@@ -145,3 +145,8 @@ else:
 
     process("make", "1")
     assert process("verify", "4") == "None\n"
+
+
+def test_numbers_of_numpy_are_numbers() -> None:
+    made = _made(MIXED, leaders=np.float32(0.5), budget=np.int64(90), weight=np.float64(0.0))
+    assert [type(value) for value in (made.leaders, made.budget, made.weight)] == [float, int, float]

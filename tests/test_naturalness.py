@@ -94,3 +94,10 @@ def test_quantiles_that_are_none(wrong: Any) -> None:
 def test_a_band_without_width_measures_nothing() -> None:
     with pytest.raises(OptionError, match="5 % and 95 % quantiles are both -7"):
         natural_band(np.full(30, -7.0))
+
+
+def test_between_ties_the_percentile_lies_between_their_ends() -> None:
+    q = np.array([0.0] * 4 + [1.0] * 86 + [2.0] * 11)
+    assert percentile(np.array([0.5, 0.999, 1.0, 1.001, 1.5]), q).tolist() == pytest.approx(
+        [3.5, 3.999, 46.5, 89.001, 89.5]
+    )

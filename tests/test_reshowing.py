@@ -73,8 +73,31 @@ def test_before_the_final_choice_the_optimizer_recommends(learner: str) -> None:
     study.tell([_noisy(last)])
     assert [trial.origin for trial in study.ask(9)] == ["confirm"] * 4
     assert study.confirmed() is None
-    study.recommend()
     study.close()
+
+
+@pytest.mark.parametrize("ordered", [True, False])
+def test_once_the_final_choice_has_begun_one_of_its_candidates_is_recommended(learner: str, ordered: bool) -> None:
+    study = Study(BOX, budget=104, batch=10, optimizer=learner, confirm=24, ordered=ordered)
+    rounds: list[list[Trial]] = []
+    while trials := study.ask(40):
+        if trials[0].origin == "confirm":
+            rounds.append(trials)
+            assert study.confirmed() is None
+            assert study.recommend().tobytes() in {trial.code.tobytes() for trial in trials}
+        lost = len(rounds) == 3
+        study.tell([Result(t.number, t.attempt, (NAN,)) if lost else _noisy(t, 2.0) for t in trials])
+    assert len(rounds) == 3
+    assert study.confirmed() is None, "the last round was lost"
+    assert study.recommend().tobytes() == rounds[-1][0].code.tobytes()
+
+
+def test_a_study_that_is_finished_in_its_final_choice_recommends_a_candidate(learner: str) -> None:
+    study = Study(BOX, budget=104, batch=10, optimizer=learner, confirm=24)
+    while (trials := study.ask(40))[0].origin != "confirm":
+        study.tell([_noisy(trial, 2.0) for trial in trials])
+    study.finish()
+    assert study.recommend().tobytes() == trials[0].code.tobytes()
 
 
 class Hearing(Learner):
@@ -219,3 +242,9 @@ def test_a_study_that_does_not_repeat_its_choice_can_go_on(
 def test_shares_that_cannot_be_kept_are_refused(given: Any, message: str) -> None:
     with pytest.raises(OptionError, match=message):
         Study(BOX, budget=30, repeats=3, **given)
+
+
+@pytest.mark.parametrize(("budget", "batch"), [(80, 40), (50, 10)])
+def test_leaders_that_would_never_come_are_refused(budget: int, batch: int) -> None:
+    with pytest.raises(OptionError, match="shows no code again"):
+        Study(BOX, budget=budget, batch=batch, leaders=0.3, confirm=30)

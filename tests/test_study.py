@@ -290,6 +290,7 @@ def test_natural_codes_are_drawn_once_and_kept(url: str) -> None:
         ({"seed": -1}, OptionError, "seed must be a whole number >= 0"),
         ({"weight": math.inf}, OptionError, "weight must be a finite number"),
         ({"weight": -0.5}, OptionError, "weight must be a finite number >= 0"),
+        ({"weight": 1e60}, OptionError, r"weight must be a finite number >= 0, at most 1e\+50"),
         ({"weight": 1.0}, OptionError, "needs a generator with a log_prior"),
         ({"optimizer": "randm"}, UnknownName, "did you mean random"),
         ({"optimizer": object()}, OptionError, "optimizer must be a name"),

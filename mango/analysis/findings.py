@@ -62,7 +62,9 @@ class Plausibility:
 
     Attributes:
         percentiles: ``(n,)`` of each trial's log prior among natural codes; NaN where nothing was measured.
-        best: the trial number of the best.
+        values: ``(n,)`` of the trials; under noise what is expected of their codes by all that was measured, at the
+            first trial of each, NaN at the others.
+        best: the trial number of the best, the first that showed it.
         front: trial numbers of the Pareto front of value and naturalness, highest value first.
         shown: the stimuli of the front, as many.
         natural_values, natural_percentiles: ``(m,)`` of natural stimuli; empty where unknown.
@@ -72,6 +74,7 @@ class Plausibility:
     """
 
     percentiles: Floats
+    values: Floats
     best: int
     front: Sequence[int]
     shown: Sequence[Shown]

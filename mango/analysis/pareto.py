@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from string import ascii_lowercase
 from typing import Any
 
@@ -81,7 +81,8 @@ def naturalness_png(findings: Findings, *, dark: bool = False, narrow: bool = Fa
         for letter, i in zip(ascii_lowercase, chosen, strict=False)
     ]
     if plausibility.best not in [trial for _, _, trial in tiles]:
-        tiles.insert(0, ("best", findings.found[0], plausibility.best))
+        best = replace(findings.found[0], value=float(plausibility.values[plausibility.best]))
+        tiles.insert(0, ("best", best, plausibility.best))
     _tiles(figure, palette, plausibility, tiles, shape.tiles)
     return as_png(figure)
 
@@ -107,9 +108,9 @@ def _points(axes: Axes, palette: Palette, findings: Findings, plausibility: Plau
     if len(natural[0]):
         kind = findings.nature.kind
         axes.scatter(*natural, s=9, color=palette.muted, alpha=0.5, linewidths=0, zorder=2, label=kind)
-    found = naturalness(plausibility.percentiles), findings.values
+    found = naturalness(plausibility.percentiles), plausibility.values
     size = float(np.clip(9000 / max(len(findings.values), 1), 4, 16))
-    axes.scatter(*found, s=size, color=palette.point, alpha=0.6, linewidths=0, zorder=3, label="each trial")
+    axes.scatter(*found, s=size, color=palette.point, alpha=0.6, linewidths=0, zorder=3, label=_each(findings))
 
 
 def _frame(axes: Axes, palette: Palette, maximum: float | None) -> None:
@@ -141,11 +142,11 @@ def _front(axes: Axes, palette: Palette, findings: Findings, plausibility: Plaus
         words = f"natural maximum {number(maximum)}"
         axes.annotate(words, (1, maximum), (0, 3), fontsize=7.5, color=palette.natural, bbox=box, zorder=6, **style)
     front = list(plausibility.front)
-    x, y = naturalness(plausibility.percentiles[front]), findings.values[front]
+    x, y = naturalness(plausibility.percentiles[front]), plausibility.values[front]
     line: dict[str, Any] = {"color": palette.found, "drawstyle": "steps-pre", "linewidth": 1.8}
-    axes.plot([0, *x], [y[0], *y], zorder=4, label="Pareto front: no trial beats it in both", **line)
+    axes.plot([0, *x], [y[0], *y], zorder=4, label=f"Pareto front: no {_each(findings)[5:]} beats it in both", **line)
     axes.scatter(x, y, s=16, color=palette.found, linewidths=0, zorder=5)
-    best = float(naturalness(plausibility.percentiles[plausibility.best])), findings.found[0].value
+    best = float(naturalness(plausibility.percentiles[plausibility.best])), plausibility.values[plausibility.best]
     ring: dict[str, Any] = {"facecolors": "none", "edgecolors": palette.ink, "linewidths": 1.4}
     axes.scatter(*best, s=90, zorder=6, label="best stimulus found", **ring)
     low, high = axes.get_ylim()
@@ -154,6 +155,11 @@ def _front(axes: Axes, palette: Palette, findings: Findings, plausibility: Plaus
         near: dict[str, Any] = {"textcoords": "offset points", "fontsize": 8, "weight": "bold", "color": palette.found}
         axes.annotate(letter, (float(x[i]), float(y[i])), (5, 5), zorder=7, **near)
     return chosen
+
+
+def _each(findings: Findings) -> str:
+    """What a point is."""
+    return "each code" if findings.noisy else "each trial"
 
 
 def _words(figure: Figure, axes: Axes, palette: Palette, findings: Findings, shape: Shape) -> None:
@@ -165,6 +171,7 @@ def _words(figure: Figure, axes: Axes, palette: Palette, findings: Findings, sha
     what = "100 % where half of the natural codes are likelier, 0 % beyond them all: too plain, or too random"
     notes = [f"{findings.quantity} against naturalness{'' if narrow else f', {what}'}"]
     notes += [part.strip() for part in what.partition(",")[::2]] if narrow else []
+    notes += ["of each code what is expected of it by all of its presentations"] if findings.noisy else []
     notes += [findings.criterion] if findings.weight else []
     for i, note in enumerate(notes, 1):
         figure.text(left, top - i * shape.line, note, fontsize=7.5, color=palette.muted, **style)

@@ -104,7 +104,8 @@ def verdict(findings: Findings) -> str:
     """One sentence on what was found, beside nature where that is known."""
     count = findings.effort
     if not findings.responded:
-        return f"No response was found in {count}: no value ever differed, so there is no winner."
+        why = "every measurement was lost" if np.isnan(findings.values).all() else "no value ever differed"
+        return f"No response was found in {count}: {why}, so there is no winner."
     best, maximum, confirmed = findings.found[0].value, findings.nature.maximum, findings.confirmed
     found, caution = f"The best stimulus found in {count} gives {number(best)}", ""
     if confirmed is not None:

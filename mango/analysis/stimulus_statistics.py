@@ -14,6 +14,7 @@ Floats = NDArray[np.float64]
 
 LUMINANCE = (0.2126, 0.7152, 0.0722)  # of red, green, blue (ITU-R BT.709)
 NEAREST = 10  # natural stimuli that a distance is measured to
+SAME = 1e-9  # of the distance to others: no distance, but for rounding
 
 
 def rms_contrast(stimuli: NDArray[Any]) -> Floats:
@@ -61,7 +62,7 @@ def feature_distance(features: ArrayLike, natural: ArrayLike) -> Floats:
     """Mean Euclidean distance ``(n,)`` to the 10 nearest natural stimuli, in units of what is usual among these.
 
     The unit is the median, over the natural stimuli, of the same distance of one to the others: 1 is as near to nature
-    as natural stimuli are to one another.
+    as natural stimuli are to one another. A stimulus that is among the natural ones itself is measured to the others.
 
     Args:
         features: of the stimuli, ``(n, f)``.
@@ -76,14 +77,15 @@ def feature_distance(features: ArrayLike, natural: ArrayLike) -> Floats:
             f"expected features (n, f), and (m, f) of more than {NEAREST} natural stimuli; "
             f"got {ours.shape} and {theirs.shape}"
         )
-    usual = float(np.median(_to_nearest(theirs, theirs, skip=1)))
+    usual = float(np.median(_to_nearest(theirs, theirs)))
     if not usual > 0:
         raise InputError(f"most of the {len(theirs)} natural stimuli have the same features; give different ones")
-    return _to_nearest(ours, theirs, skip=0) / usual
+    return _to_nearest(ours, theirs) / usual
 
 
-def _to_nearest(ours: Floats, theirs: Floats, skip: int) -> Floats:
-    """Mean distance to the nearest after the first ``skip``, which is the stimulus itself where both are the same."""
-    nearest = np.sort(cdist(ours, theirs), axis=1)[:, skip : skip + NEAREST]
-    mean: Floats = nearest.mean(1)
+def _to_nearest(ours: Floats, theirs: Floats) -> Floats:
+    """Mean distance to the nearest, one of no distance left out: the stimulus itself."""
+    nearest = np.sort(cdist(ours, theirs), axis=1)[:, : NEAREST + 1]
+    itself = nearest[:, 0] <= SAME * nearest[:, -1]
+    mean: Floats = np.where(itself, nearest[:, 1:].mean(1), nearest[:, :NEAREST].mean(1))
     return mean

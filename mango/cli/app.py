@@ -87,7 +87,9 @@ def search(
     workers: Annotated[int, typer.Option(help="Ray processes; 0 evaluates in this one.")] = 2,
     chunk: Annotated[int | None, typer.Option(help="Trials in one call of the target.  [default: its best]")] = None,
     repeats: Annotated[int, typer.Option(help="Presentations of each proposal, for targets with noise.")] = 1,
-    leaders: Annotated[float, typer.Option(help="Share of presentations that show the best again, under noise.")] = 0.0,
+    leaders: Annotated[
+        float, typer.Option(help="Share of presentations, after two batches, that show the best again, under noise.")
+    ] = 0.0,
     confirm: Annotated[int, typer.Option(help="Presentations kept for the final choice, under noise.")] = 0,
     chart: Annotated[str | None, typer.Option(help="Coordinates to search in: see `mango list charts`.")] = None,
     option: Annotated[list[str] | None, typer.Option(help="Of the optimizer, NAME=VALUE; may be repeated.")] = None,

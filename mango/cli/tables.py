@@ -117,7 +117,7 @@ def _lines(found: Mapping[str, Any]) -> list[tuple[str, str]]:
         ties = f", reached by {found['ties']:,} trials" if found.get("ties", 0) > 1 else ""
         recommended = _recommended(found)
         lines += recommended
-        name = "highest trial" if recommended else "best"
+        name = "highest trial" if found.get("noisy") else "best"
         lines.append((name, f"{number(found['best_value'])}  (trial {found['best_trial']}{ties})"))
     if found.get("natural_maximum") is not None:
         source = f"  ({found['natural_source']})" if found.get("natural_source") else ""

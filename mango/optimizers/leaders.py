@@ -47,7 +47,8 @@ class Leaders:
         self._codes: NDArray[Any] = np.empty((0, dim), dtype)
         self._values, self._keys, self._errors = np.empty((3, 0))
         self._moments = np.zeros(3)  # of the answers: their number, mean and sum of squared deviations
-        self._noise = np.zeros(2)  # number of known errors, mean of their squares
+        # Number of answers that came with an error, and the mean of its square; before any the largest one of repeats.
+        self._noise = np.zeros(2)
 
     @property
     def noisy(self) -> bool:
@@ -82,7 +83,7 @@ class Leaders:
         if not len(values):
             return
         places = self._places(codes)
-        self._count(values, errors, np.array([not rows for rows in places]))
+        self._count(values, errors, np.array([not rows for rows in places], np.bool_))
         added = np.ones(len(values), np.bool_)
         stay = np.ones(len(self._values), np.bool_)
         for row, rows in enumerate(places):
@@ -113,7 +114,14 @@ class Leaders:
         return places
 
     def _count(self, values: Floats, errors: Floats, fresh: NDArray[np.bool_]) -> None:
-        """The moments of all answers; those to codes among the leaders were counted before."""
+        """The moments of all answers; those to codes among the leaders were counted before.
+
+        Their errors are those of many answers each. They tell that there is noise, and until an answer by itself comes
+        with an error the largest of them, the least repeated, is the best guess of how much.
+        """
+        refined = np.square(errors[~fresh & ~np.isnan(errors)])
+        if not self._noise[0]:
+            self._noise[1] = max(self._noise[1], refined.max(initial=0.0))
         values, sure = values[fresh], np.square(errors[fresh & ~np.isnan(errors)])
         if len(values):
             told, mean, squares = self._moments.tolist()
@@ -122,6 +130,7 @@ class Leaders:
             self._moments = np.array([both, mean + off * len(values) / both, squares])
         if len(sure):
             number, usual = self._noise.tolist()
+            usual = usual if number else 0.0
             self._noise = np.array([number + len(sure), usual + float((sure - usual).sum()) / (number + len(sure))])
 
     def _expected(self) -> Floats:

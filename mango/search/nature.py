@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,10 +16,11 @@ from mango.datasets import CIFAR10_CLASSES, load_cifar10
 from mango.errors import InputError
 from mango.evaluators import Evaluator, LocalEvaluator
 from mango.generators import natural_codes
+from mango.halving import entrants, showings, survivors
 from mango.optimizers.base import ranking
 from mango.search.evaluator import make_evaluator, show
 from mango.search.settings import Settings
-from mango.trial import Trial, trial_seed
+from mango.trial import Result, Trial, trial_seed
 
 RECONSTRUCTED = 500  # natural codes
 SHOWN = 9
@@ -26,6 +28,14 @@ FIRST = 10**12  # number of the first reference, beyond any trial
 REFERENCE = 1 << 30  # added to the repeat, so that no reference shares its noise with a trial
 
 Report = Callable[[int, int], None]  # stimuli shown so far, in all
+
+
+class Chosen(NamedTuple):
+    """The natural stimulus in a row that fresh presentations chose, and its mean over so many of them."""
+
+    row: int
+    mean: float
+    presentations: int
 
 
 class Gallery(NamedTuple):
@@ -50,7 +60,9 @@ def compare(
     """Shows natural stimuli to the target and keeps the best: the same stimuli, and the same noise, for every seed.
 
     The natural maximum is that of the user's images where a data folder is named; else the one that the target knows
-    (of the zoo's 10,000 test images); else that of the reconstructions.
+    (of the zoo's 10,000 test images); else that of the reconstructions. Under noise the largest of many values is a
+    lucky one: a search that keeps presentations for its final choice has as many choose among the natural stimuli too,
+    and the maximum is the mean of the last of these; otherwise the source says that luck is included.
 
     Args:
         settings: of the search.
@@ -74,24 +86,23 @@ def compare(
             )
         codes = np.arange(len(gallery.images))[:, None]
         with make_evaluator(settings, gallery, target) as own:
-            values, keys = _shown(settings, own, codes, report)
-        best = ranking(values, keys)[:SHOWN]
-        shown = [Shown(gallery.decode(codes[[i]])[0], values[i], gallery.names[i]) for i in best]
+            values, keys, chosen = _shown(settings, own, codes, report, confirm=settings.confirm)
+        shown = _best(values, keys, chosen, lambda rows: gallery.decode(codes[rows]), gallery.names.__getitem__)
         some = np.unique(np.linspace(0, len(codes) - 1, min(RECONSTRUCTED, len(codes))).astype(int))
         encode = getattr(generator, "encode", None)
         encoded = None if encode is None else encode(gallery.decode(codes[some]))
         pairs = _pairs(generator, values[some], encoded)
-        return _nature(shown, "natural images", values, f"{len(codes):,} natural images", {}, pairs)
+        source = f"{len(codes):,} natural images"
+        return _nature(settings, shown, "natural images", values, chosen, source, {}, pairs)
     if not hasattr(generator, "natural"):
         return Nature(maximum=known.get("natural_maximum"), p999=known.get("natural_p999"))
     codes = natural_codes(generator, RECONSTRUCTED, np.random.default_rng(REFERENCE))
-    values, keys = _shown(settings, evaluator or LocalEvaluator(generator, target, chunk=settings.chunk), codes, report)
-    best = ranking(values, keys)[:SHOWN]
-    stimuli = generator.decode(codes[best])
-    shown = [Shown(stimulus, values[i], f"natural code {i}") for stimulus, i in zip(stimuli, best, strict=True)]
+    evaluator = evaluator or LocalEvaluator(generator, target, chunk=settings.chunk)
+    values, keys, chosen = _shown(settings, evaluator, codes, report, confirm=0 if known else settings.confirm)
+    shown = _best(values, keys, chosen, lambda rows: generator.decode(codes[rows]), lambda i: f"natural code {i}")
     kind = f"reconstructed natural {_things(generator.stimulus_shape)}"
     source = getattr(target, "natural_source", "10,000 test images") if known else f"{len(codes):,} {kind}"
-    return _nature(shown, kind, values, source, known, _pairs(generator, values, codes))
+    return _nature(settings, shown, kind, values, chosen, source, known, _pairs(generator, values, codes))
 
 
 @lru_cache(1)
@@ -114,12 +125,54 @@ def _things(shape: Sequence[int]) -> str:
     return {2: "series", 3: "images"}.get(len(shape), "stimuli")
 
 
-def _shown(settings: Settings, evaluator: Evaluator, codes: NDArray[Any], report: Report) -> tuple[Floats, Floats]:
-    """Values and keys ``(n,)`` of the stimuli at the codes."""
-    seeds = [tuple(trial_seed(0, i, REFERENCE + r) for r in range(settings.repeats)) for i in range(len(codes))]
-    trials = [Trial(FIRST + i, 1, code, "natural", seeds[i]) for i, code in enumerate(codes)]
-    results = show(evaluator, trials, report)
-    return np.array([result.value for result in results]), np.array([result.key for result in results])
+def _shown(
+    settings: Settings, evaluator: Evaluator, codes: NDArray[Any], report: Report, *, confirm: int
+) -> tuple[Floats, Floats, Chosen | None]:
+    """Values and keys ``(n,)`` of the stimuli at the codes, and the one that fresh presentations choose, if any do."""
+    left, repeats = confirm // settings.repeats, settings.repeats
+    shown, total = [0] * len(codes), len(codes) + left  # how often each was shown
+
+    def show_now(rows: list[int]) -> list[Result]:
+        trials, before = [], sum(shown)
+        for at, row in enumerate(rows, before):
+            seeds = tuple(trial_seed(0, row, REFERENCE + shown[row] * repeats + r) for r in range(repeats))
+            trials.append(Trial(FIRST + at, 1, codes[row], "natural", seeds))
+            shown[row] += 1
+        return show(evaluator, trials, lambda done, _: report(before + done, total))
+
+    results = show_now(list(range(len(codes))))
+    values, keys = np.array([result.value for result in results]), np.array([result.key for result in results])
+    order = [row for row in ranking(values, keys).tolist() if not np.isnan(values[row])]
+    still = order[: entrants(left)] if left else []
+    fresh: dict[int, list[float]] = {row: [] for row in still}
+    while still:
+        rows = showings(still, left)
+        left -= len(rows)
+        last: list[float] = []
+        for row, result in zip(rows, show_now(rows), strict=True):
+            last += [value for value in result.values if not np.isnan(value)]
+            fresh[row] += [value for value in result.values if not np.isnan(value)]
+        if len(still) == 1:
+            return values, keys, Chosen(still[0], float(np.mean(last)), len(last)) if last else None
+        still = survivors(still, np.array([np.mean(fresh[row]) if fresh[row] else np.nan for row in still]))
+    return values, keys, None
+
+
+def _best(
+    values: Floats,
+    keys: Floats,
+    chosen: Chosen | None,
+    decode: Callable[[list[int]], NDArray[Any]],
+    name: Callable[[int], str],
+) -> list[Shown]:
+    """The best natural stimuli, best first; a chosen one leads."""
+    first = [] if chosen is None else [chosen.row]
+    rows = [*first, *(row for row in ranking(values, keys).tolist() if row not in first)][:SHOWN]
+    shown = [Shown(stimulus, values[row], name(row)) for stimulus, row in zip(decode(rows), rows, strict=True)]
+    if chosen is not None:
+        words = f"{shown[0].caption}, mean of {chosen.presentations:,} fresh presentations"
+        shown[0] = replace(shown[0], value=chosen.mean, caption=words)
+    return shown
 
 
 def _pairs(generator: Any, values: Floats, codes: NDArray[Any] | None) -> dict[str, Floats]:
@@ -130,9 +183,11 @@ def _pairs(generator: Any, values: Floats, codes: NDArray[Any] | None) -> dict[s
 
 
 def _nature(
+    settings: Settings,
     shown: list[Shown],
     kind: str,
     values: Floats,
+    chosen: Chosen | None,
     source: str,
     known: dict[str, float],
     pairs: dict[str, Floats],
@@ -143,4 +198,9 @@ def _nature(
         return Nature(
             shown, kind, known.get("natural_maximum"), known.get("natural_p999"), source if known else "", **pairs
         )
+    if chosen is not None:
+        source = f"{source}, by {chosen.presentations:,} fresh presentations"
+        return Nature(shown, kind, chosen.mean, None, source, **pairs)
+    if settings.noisy:
+        return Nature(shown, kind, float(measured.max()), None, f"{source}, luck included", **pairs)
     return Nature(shown, kind, float(measured.max()), float(np.quantile(measured, 0.999)), source, **pairs)

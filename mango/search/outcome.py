@@ -60,21 +60,23 @@ def find(
     responded = differing(values)
     heard = np.where(np.isnan(values), np.nan, study.objective(records))
     steps = _steps(heard, keys) if responded else []
-    natural = study.configuration.natural
+    natural, noisy = study.configuration.natural, study.configuration.noisy
     confirmed = study.confirmed() if responded else None
     best = None if not responded else steps[-1] if confirmed is None else confirmed.number
     return Findings(
         unit=str(getattr(target, "name", settings.target)),
         values=values,
-        found=_found(records, heard, keys, generator, confirmed) if responded else [],
+        found=_found(records, heard, keys, generator, confirmed, noisy=noisy) if responded else [],
         steps=steps,
         stimuli=list(generator.decode(np.stack([records[i].code for i in steps]))) if steps else [],
         nature=nature,
         quantity=str(getattr(target, "quantity", "response")),
         repeats=settings.repeats,
         weight=settings.weight,
-        plausibility=None if best is None else judge(records, values, best, generator, natural, nature),
-        noisy=study.configuration.noisy,
+        plausibility=None
+        if best is None
+        else judge(records, values, best, generator, natural, nature, noisy=noisy, confirmed=confirmed),
+        noisy=noisy,
         confirmed=confirmed,
         origins=_origins(records, values, keys),
     )
@@ -105,12 +107,13 @@ def _result(
         "best_trial": None if best is None else best.number,
         "best_code": None if best is None else best.code.tolist(),
         **_recommended(study, best),
+        "noisy": findings.noisy,
         "evaluations": study.counts()["presentations"],
         "ties": study.ties() if best is not None else 0,
         "natural_maximum": findings.nature.maximum,
         "natural_p999": findings.nature.p999,
         "natural_source": findings.nature.source or None,
-        **told(findings.plausibility, findings.values),
+        **told(findings.plausibility),
         "responded": findings.responded,
         "verdict": verdict(findings),
         "seed": settings.seed,
@@ -129,9 +132,10 @@ def _recommended(study: Study, best: TrialRecord | None) -> dict[str, Any]:
     code, chosen = (None if best is None else best.code), None
     if best is not None and study.configuration.noisy:
         code, chosen = study.recommend(), study.confirmed()
-    showing = (r.number for r in study.trials() if code is not None and np.array_equal(r.code, code))
+    done = (r for r in study.trials() if r.state is TrialState.DONE)
+    showing = (r.number for r in done if code is not None and np.array_equal(r.code, code))
     return {
-        "recommended_trial": next(showing, None),
+        "recommended_trial": next(showing, None) if chosen is None else chosen.number,
         "recommended_code": None if code is None else code.tolist(),
         "confirmed_value": None if chosen is None else chosen.value,
         "confirmed_error": None if chosen is None or math.isnan(chosen.error) else chosen.error,
@@ -171,35 +175,43 @@ def _steps(heard: Floats, keys: Floats) -> list[int]:
 
 
 def _found(
-    records: Sequence[TrialRecord], heard: Floats, keys: Floats, generator: Any, confirmed: Confirmed | None
+    records: Sequence[TrialRecord],
+    heard: Floats,
+    keys: Floats,
+    generator: Any,
+    confirmed: Confirmed | None,
+    *,
+    noisy: bool,
 ) -> list[Shown]:
     """The best stimuli, each once; a confirmed one comes first, with its fresh mean."""
-    best = _best(records, heard, keys, generator)
+    best = _best(records, heard, keys, generator, noisy=noisy)
     if confirmed is None:
         return best
     stimulus = generator.decode(confirmed.code[None])[0]
     caption = f"trial {confirmed.number}, mean of {confirmed.presentations:,} fresh presentations"
-    first = Shown(stimulus, confirmed.value, caption, _details(records[confirmed.number]))
+    presented, error = f"{confirmed.presentations:,} fresh", confirmed.error
+    details = _details(records[confirmed.number], noisy=True) | {"presentations": presented}
+    first = Shown(stimulus, confirmed.value, caption, details | {"standard error": number(error)})
     return [first, *(shown for shown in best if not np.array_equal(shown.stimulus, stimulus))][:LISTED]
 
 
-def _best(records: Sequence[TrialRecord], heard: Floats, keys: Floats, generator: Any) -> list[Shown]:
+def _best(records: Sequence[TrialRecord], heard: Floats, keys: Floats, generator: Any, *, noisy: bool) -> list[Shown]:
     """The best stimuli, each once, best first."""
     found: dict[bytes, Shown] = {}
     order = [records[i] for i in ranking(heard, keys) if not math.isnan(heard[i])]
     for first in range(0, len(order), LISTED):
         some = order[first : first + LISTED]
         for record, stimulus in zip(some, generator.decode(np.stack([r.code for r in some])), strict=True):
-            shown = Shown(stimulus, record.value, f"trial {record.number}", _details(record))
+            shown = Shown(stimulus, record.value, f"trial {record.number}", _details(record, noisy=noisy))
             found.setdefault(np.ascontiguousarray(stimulus).tobytes(), shown)
         if len(found) >= LISTED:
             break
     return list(found.values())[:LISTED]
 
 
-def _details(record: TrialRecord) -> dict[str, str]:
-    details = {"trial": str(record.number), "repeats": str(record.repeats)}
-    if record.repeats > 1:
+def _details(record: TrialRecord, *, noisy: bool) -> dict[str, str]:
+    details = {"trial": str(record.number), "presentations": str(record.repeats)}
+    if noisy:
         details["standard error"] = number(record.error)
     details["origin"] = record.origin or number(None)
     if not math.isnan(record.log_prior):

@@ -14,14 +14,24 @@ from mango.analysis.pareto import pareto_front
 from mango.analysis.stimulus_statistics import NEAREST, feature_distance, latent_features, rms_contrast
 from mango.errors import InputError
 from mango.naturalness import log_prior_quantiles, naturalness, percentile
+from mango.optimizers.leaders import between, shrunk
+from mango.pool import Pool
 from mango.space import Codes, SearchSpace
-from mango.trial import TrialRecord
+from mango.trial import Confirmed, TrialRecord
 
 CONTRASTS = 200  # natural stimuli whose contrast is taken
 
 
 def judge(
-    records: Sequence[TrialRecord], values: Floats, best: int, generator: Any, natural: Codes | None, nature: Nature
+    records: Sequence[TrialRecord],
+    values: Floats,
+    best: int,
+    generator: Any,
+    natural: Codes | None,
+    nature: Nature,
+    *,
+    noisy: bool = False,
+    confirmed: Confirmed | None = None,
 ) -> Plausibility | None:
     """None where there are no log priors, or nothing tells what natural ones are.
 
@@ -32,22 +42,32 @@ def judge(
         generator: of the search.
         natural: codes ``(m, dim)`` that the study holds.
         nature: natural stimuli that were shown.
+        noisy: whether codes were shown more than once.
+        confirmed: the final choice, which has the mean of its fresh presentations.
     """
     quantiles = log_prior_quantiles(generator, natural)
     if quantiles is None or math.isnan(records[best].log_prior):
         return None
     log_priors = np.array([record.log_prior for record in records])
     percentiles = np.where(np.isnan(values), np.nan, percentile(log_priors, quantiles))
-    front = pareto_front(values, naturalness(percentiles))
+    measured = [record for record, value in zip(records, values, strict=True) if not math.isnan(value)]
+    best = next(record.number for record in measured if np.array_equal(record.code, records[best].code))
+    natural_values = nature.values
+    if noisy:
+        values, natural_values = _expected(measured, len(records), natural_values)
+    if confirmed is not None:
+        values[best] = confirmed.value
+    front = pareto_front(values, np.where(np.isnan(values), np.nan, naturalness(percentiles)))
     codes = np.stack([records[i].code for i in [best, *front]])
     stimuli = generator.decode(codes)
     shown = [Shown(stimulus, float(values[i]), f"trial {i}") for stimulus, i in zip(stimuli[1:], front, strict=True)]
     return Plausibility(
         percentiles=percentiles,
+        values=values,
         best=best,
         front=front,
         shown=shown,
-        natural_values=nature.values,
+        natural_values=natural_values,
         natural_percentiles=percentile(nature.log_priors, quantiles),
         contrasts=_contrasts(stimuli),
         natural_contrasts=np.empty(0) if natural is None else _contrasts(generator.decode(natural[:CONTRASTS])),
@@ -55,13 +75,14 @@ def judge(
     )
 
 
-def told(plausibility: Plausibility | None, values: Floats) -> dict[str, Any]:
-    """What ``result.json`` says of it."""
+def told(plausibility: Plausibility | None) -> dict[str, Any]:
+    """What ``result.json`` says of it; the values of the front are under noise what is expected of its codes."""
     if plausibility is None:
         return {"percentile": None, "naturalness": None, "rms_contrast": None, "natural_rms_contrast": None,
                 "feature_distance": None, "front": []}  # fmt: skip
     percents = plausibility.percentiles[[plausibility.best, *plausibility.front]]
     contrasts = plausibility.contrasts.tolist() or [None] * len(percents)
+    values = plausibility.values
     rows = [
         {"number": i, "value": values[i].item(), "percentile": p, "naturalness": n, "rms_contrast": c}
         for i, p, n, c in zip(
@@ -76,6 +97,24 @@ def told(plausibility: Plausibility | None, values: Floats) -> dict[str, Any]:
         "feature_distance": plausibility.distance,
         "front": rows[1:],
     }
+
+
+def _expected(measured: Sequence[TrialRecord], n: int, natural: Floats) -> tuple[Floats, Floats]:
+    """What is expected of the codes of ``n`` trials, each at the first that measured it, else NaN; and of natural ones.
+
+    All are drawn towards the mean of their kind as far as they are not sure, see `mango.pool`.
+    """
+    pool, values = Pool(), np.full(n, np.nan)
+    for record in measured:
+        pool.add(record.number, record.code, [v for v in record.values if not math.isnan(v)], record.key)
+    first, expected = pool.expected()
+    values[first] = expected
+    known = natural[~np.isnan(natural)]
+    if len(known) and not math.isnan(pool.level):
+        noise = pool.level / measured[0].repeats
+        spread = between(float(known.var()), noise)
+        natural = shrunk(natural, np.full(len(natural), math.sqrt(noise)), float(known.mean()), spread)
+    return values, natural
 
 
 def _contrasts(stimuli: NDArray[Any]) -> Floats:

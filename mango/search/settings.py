@@ -90,6 +90,11 @@ class Settings:
         if self.data is not None:
             object.__setattr__(self, "data", str(Path(self.data).expanduser().absolute()))
 
+    @property
+    def noisy(self) -> bool:
+        """Whether stimuli are shown more than once."""
+        return self.repeats > 1 or self.leaders > 0 or self.confirm > 0
+
     def to_json(self) -> dict[str, Any]:
         """The inverse of `from_json`."""
         return {**asdict(self), "options": dict(self.options)}

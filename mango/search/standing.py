@@ -21,8 +21,8 @@ def standing(out: Path | str) -> dict[str, Any]:
 
     Returns:
         For one search the fields of ``result.json``, or ``finished`` (False), ``unit``, ``best_value``, ``best_trial``,
-        ``evaluations``, ``budget`` (or None) and a count for each state of a trial. For several ``target`` and
-        ``searches``.
+        ``evaluations``, ``budget`` (or None), ``noisy`` and a count for each state of a trial. For several ``target``
+        and ``searches``.
 
     Raises:
         StorageError: the folder holds no study, or it is damaged.
@@ -52,14 +52,16 @@ def _one(folder: RunFolder, waiting: dict[str, Any] | None = None) -> dict[str, 
         store.close()
     states = Counter(row["state"] for row in rows)
     measured = [row for row in rows if row["value"] is not None]
-    best = _best(Configuration.load(store.config, store.arrays), measured) if measured else None
+    configuration = Configuration.load(store.config, store.arrays)
+    best = _best(configuration, measured) if measured else None
     return {
         "finished": False,
         "unit": store.meta.get("settings", {}).get("target"),
         "best_value": None if best is None else best["value"],
         "best_trial": None if best is None else best["number"],
-        "evaluations": len(measured) * store.config["repeats"],
+        "evaluations": (states["done"] + states["lost"]) * store.config["repeats"],
         "budget": store.config["budget"],
+        "noisy": configuration.noisy,
         **{state: states[state] for state in ("open", "done", "lost", "failed")},
     }
 

@@ -11,7 +11,13 @@ State = Literal["running", "paused", "finished", "exhausted", "deleted"]
 
 
 class TrialAnswer(BaseModel):
-    """One trial; its code where that was asked for."""
+    """One trial; its code where that was asked for.
+
+    Attributes:
+        value: mean over the measured presentations, which ``values`` are, and its standard error.
+        objective: what trials are best by: the value, and in a study with a weight the weighted penalty for codes
+            outside the natural band beside it.
+    """
 
     number: int
     attempt: int
@@ -20,6 +26,7 @@ class TrialAnswer(BaseModel):
     value: Number
     values: list[Number]
     error: Number
+    objective: Number
     key: Number
     seconds: Number
     log_prior: Number
@@ -65,6 +72,8 @@ class StudyAnswer(BaseModel):
 
     Attributes:
         budget: presentations in all; null: the study asks until it is finished by hand.
+        options: of the optimizer, those that are numbers, texts and lists.
+        weight: of the penalty for codes outside the natural band; not 0: trials are best by their ``objective``.
         noisy: stimuli are shown more than once, so that some of the highest trial's value is luck.
         confirmed: null before the final choice is made, and in a study without one.
     """
@@ -74,6 +83,9 @@ class StudyAnswer(BaseModel):
     created_at: float
     generator: str | None
     optimizer: str
+    chart: str | None
+    options: dict[str, Any]
+    weight: float
     seed: int
     budget: int | None
     batch: int

@@ -18,7 +18,7 @@ from starlette.concurrency import run_in_threadpool
 from mango.errors import InputError, MangoError
 from mango.evaluators.threads import one_thread
 from mango.exchange import Block, Receipt, Request
-from mango.optimizers.ordering import merit, ranking
+from mango.optimizers.ordering import ranking
 from mango.service import images, views
 from mango.service.schemas import ImageSettings
 from mango.space import Codes
@@ -156,14 +156,19 @@ class Hosted:
             self.counts["presentations"] += len(record.values)
         done = [record for record in (self.best, *records) if record is not None and record.state is TrialState.DONE]
         if done:
-            merits = map(merit, self.study.objective(done).tolist(), (record.key for record in done))
-            self.best = max(zip(merits, done, strict=True), key=lambda pair: pair[0])[1]  # the earlier one of equals
+            ordered = sorted(
+                done, key=lambda record: record.number
+            )  # of equals the lowest number, whichever came first
+            heard = self.study.objective(ordered)
+            self.best = ordered[ranking(heard, np.array([record.key for record in ordered]))[0]]
 
     # -- what it looks like ----------------------------------------------------------------------------------------
 
     def trial(self, record: TrialRecord, *, code: bool = False) -> views.Json:
         """One trial as JSON."""
-        return views.trial(record, self.name, self.shape, self.study.lease_until(record.number), code=code)
+        objective = float(self.study.objective([record])[0])
+        until = self.study.lease_until(record.number)
+        return views.trial(record, objective, self.name, self.shape, until, code=code)
 
     def handed(self, trial: Trial) -> views.Json:
         """One trial of a block as JSON."""
@@ -194,6 +199,9 @@ class Hosted:
             "created_at": study.store.created_at,
             "generator": self.settings.get("generator"),
             "optimizer": configuration.optimizer,
+            "chart": configuration.chart,
+            "options": study.config["options"],
+            "weight": configuration.weight,
             "seed": configuration.seed,
             "budget": configuration.budget,
             "batch": configuration.batch,

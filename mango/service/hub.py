@@ -214,7 +214,8 @@ class Hub:
         # What studies of an older mango that ended by themselves do not say:
         shown = counts.total() - counts["vetoed"]
         used = budget is not None and not counts["open"] and shown >= budget // repeats
-        best = reader.best_rows(1)
+        judged = {"weight": reader.config["weight"], "band": reader.config.get("band")}
+        best = reader.best_rows(1, **judged)
         url = views.stimulus_url(listed.name, shape, f"trials/{best[0]['number']}") if best else None
         return {
             "name": listed.name,
@@ -231,7 +232,7 @@ class Hub:
             "counts": {"asked": counts.total(), "told": counts["done"]}
             | {name: counts[name] for name in ("open", "lost", "failed", "vetoed")},
             "best": {"number": best[0]["number"], "value": best[0]["value"], "stimulus_url": url} if best else None,
-            "improvements": [list(pair) for pair in reader.improvements()[-100:]],
+            "improvements": [list(pair) for pair in reader.improvements(**judged)[-100:]],
         }
 
     def _source(self, new: StudyNew) -> Any:

@@ -30,11 +30,14 @@ def stimulus_url(name: str, shape: Sequence[int] | None, part: str) -> str | Non
     return f"{study_url(name)}/{part}/stimulus.png" if shape is not None and is_image(shape) else None
 
 
-def trial(record: TrialRecord, name: str, shape: tuple[int, ...] | None, until: float, *, code: bool = False) -> Json:
+def trial(
+    record: TrialRecord, objective: float, name: str, shape: tuple[int, ...] | None, until: float, *, code: bool = False
+) -> Json:
     """One trial.
 
     Args:
         record: as the study knows it.
+        objective: what it is best by.
         name: of the study.
         shape: of its stimuli; None where it has no generator.
         until: its lease ends; infinity without one.
@@ -48,6 +51,7 @@ def trial(record: TrialRecord, name: str, shape: tuple[int, ...] | None, until: 
         "value": null(record.value),
         "values": [null(v) for v in record.values],
         "error": null(record.error),
+        "objective": null(objective),
         "key": null(record.key),
         "seconds": null(record.seconds),
         "log_prior": null(record.log_prior),

@@ -115,9 +115,17 @@ class Reader:
         wanted = sa.true() if before is None else trials.c.number < before
         return self._trials(state, wanted, (trials.c.number.desc(),), limit)
 
-    def best_rows(self, limit: int) -> list[dict[str, Any]]:
-        """The trials of the highest values as they were told, equal ones by key and then the earlier."""
-        order = (trials.c.value.desc(), trials.c.key.desc().nulls_last(), trials.c.number)
+    def best_rows(
+        self, limit: int, *, weight: float = 0.0, band: tuple[float, float] | None = None
+    ) -> list[dict[str, Any]]:
+        """The best trials, equal ones by key and then the earlier.
+
+        Args:
+            limit: no more than so many.
+            weight: of the penalty outside the natural band, see `mango.naturalness.penalty`.
+            band: where the weight is not 0.
+        """
+        order = (_heard(weight, band).desc().nulls_last(), trials.c.key.desc().nulls_last(), trials.c.number)
         return self._trials(None, trials.c.value.is_not(None), order, limit)
 
     def counts(self) -> dict[str, int]:
@@ -125,14 +133,20 @@ class Reader:
         query = sa.select(trials.c.state, sa.func.count().label("held")).where(trials.c.study_id == self.id)
         return {row.state: row.held for row in self._all(query.group_by(trials.c.state))}
 
-    def improvements(self) -> list[tuple[int, float]]:
-        """Numbers and values of the trials that beat every one of a lower number: the curve of convergence."""
-        earlier = sa.func.max(trials.c.value).over(order_by=trials.c.number, rows=(None, -1)).label("earlier")
-        measured = sa.select(trials.c.number, trials.c.value, earlier).where(
-            trials.c.study_id == self.id, trials.c.value.is_not(None)
+    def improvements(self, *, weight: float = 0.0, band: tuple[float, float] | None = None) -> list[tuple[int, float]]:
+        """Numbers and values of the trials that beat every one of a lower number: the curve of convergence.
+
+        Args:
+            weight: see `best_rows`.
+            band: see `best_rows`.
+        """
+        heard = _heard(weight, band)
+        earlier = sa.func.max(heard).over(order_by=trials.c.number, rows=(None, -1)).label("earlier")
+        measured = sa.select(trials.c.number, trials.c.value, heard.label("heard"), earlier).where(
+            trials.c.study_id == self.id, heard.is_not(None)
         )
         found = measured.subquery()
-        better = found.c.earlier.is_(None) | (found.c.value > found.c.earlier)
+        better = found.c.earlier.is_(None) | (found.c.heard > found.c.earlier)
         rows = self._all(sa.select(found.c.number, found.c.value).where(better).order_by(found.c.number))
         return [(row.number, row.value) for row in rows]
 
@@ -274,3 +288,12 @@ class Reader:
         for first in range(0, len(wanted), NUMBERS_AT_ONCE):
             rows += self._all(query.where(table.c.number.in_(wanted[first : first + NUMBERS_AT_ONCE])))
         return rows
+
+
+def _heard(weight: float, band: tuple[float, float] | None) -> sa.ColumnElement[Any]:
+    """What trials are best by: the value, or its sum with the weighted penalty, as `mango.naturalness` computes it."""
+    if band is None:
+        return trials.c.value
+    (low, high), nats = band, trials.c.log_prior
+    outside = sa.case((nats < low, low - nats), (nats > high, nats - high), (nats.is_not(None), 0.0))
+    return trials.c.value - weight * (outside / (high - low))

@@ -25,6 +25,7 @@ def example(n=60, natural=True, weight=0.0):
     front = pareto_front(values, naturalness(percentiles))
     plausibility = Plausibility(
         percentiles,
+        values,
         steps[-1],
         front,
         [Shown(stimuli[i], values[i], f"trial {i}") for i in front],

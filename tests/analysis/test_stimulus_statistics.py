@@ -103,3 +103,11 @@ def test_plain_colours_are_far_from_nature_and_natural_codes_near() -> None:
     assert np.median(random) > np.quantile(near, 0.6)
     flat = feature_distance(maps[2].reshape(50, -1), maps[0].reshape(500, -1))
     assert np.median(flat) < 1
+
+
+def test_a_natural_stimulus_is_measured_to_the_others() -> None:
+    rng = np.random.default_rng(0)
+    natural = rng.normal(size=(400, 4))
+    itself, another = feature_distance(natural[:200], natural), feature_distance(rng.normal(size=(200, 4)), natural)
+    assert np.median(itself) == pytest.approx(np.median(another), rel=0.05)
+    np.testing.assert_allclose(feature_distance(natural + 1e-14, natural), feature_distance(natural, natural))

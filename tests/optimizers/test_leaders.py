@@ -85,3 +85,18 @@ def test_shrinking_keeps_the_order_of_equally_sure_values(values: Any, error: fl
     order = np.argsort(array)
     assert (np.diff(found[order]) >= -1e-9).all()
     np.testing.assert_allclose(shrunk(array, np.zeros(len(array)), 1.0, spread), array, rtol=1e-12, atol=1e-12)
+
+
+def test_repeats_tell_of_noise_also_where_no_answer_by_itself_came_with_an_error() -> None:
+    leaders = Leaders(1, np.float64)
+    values = np.random.default_rng(0).normal(0.0, 1.0, 50)
+    leaders.note(np.arange(50.0)[:, None], values, np.full(50, NAN), np.full(50, NAN))
+    assert not leaders.noisy
+    four = np.argsort(-values)[:4].astype(float)[:, None]
+    leaders.refine(four, np.full(4, 1.0), np.full(4, NAN), np.array([0.3, 0.8, 0.3, 0.3]))
+    assert leaders.noisy
+    best = leaders.best
+    assert best is not None
+    assert best.code.tolist() in four.tolist(), "once shown, others are no more than lucky"
+    leaders.note(np.array([[99.0]]), np.array([0.0]), np.array([NAN]), np.array([0.5]))
+    assert leaders.state()["noise"].tolist() == [1.0, 0.25], "its own error is known now"

@@ -107,3 +107,34 @@ def test_without_anything_natural_there_is_no_comparison():
 
     nature = compare(settings(), Bare(), Unit())
     assert (list(nature.shown), nature.maximum) == ([], None)
+
+
+def test_under_noise_the_natural_maximum_is_chosen_by_fresh_presentations():
+    true = max(Unit().respond(Tiles().decode(Tiles().natural(2000, np.random.default_rng(3))))[0])
+    told = []
+    lucky, chosen = (
+        compare(settings(repeats=2, confirm=n), Tiles(), Noisy(), report=lambda *at: told.append(at)) for n in (0, 160)
+    )
+    assert lucky.source == f"{RECONSTRUCTED} reconstructed natural images, luck included"
+    assert chosen.source == f"{RECONSTRUCTED} reconstructed natural images, by 44 fresh presentations"
+    assert chosen.maximum == chosen.shown[0].value < lucky.maximum == lucky.shown[0].value
+    shown = Unit().respond(np.stack([one.stimulus for one in chosen.shown]))[0]
+    assert abs(chosen.maximum - shown[0]) < 0.03
+    assert chosen.maximum < true + 0.03
+    assert "mean of 44 fresh presentations" in chosen.shown[0].caption
+    assert (chosen.p999, lucky.p999, len(chosen.shown)) == (None, None, SHOWN)
+    assert told[-1] == (RECONSTRUCTED + 80, RECONSTRUCTED + 80)
+    again = compare(settings(repeats=2, confirm=160), Tiles(), Noisy())
+    assert [(one.value, one.caption) for one in again.shown] == [(one.value, one.caption) for one in chosen.shown]
+
+
+def test_answers_that_are_lost_leave_no_natural_maximum():
+    class Late(Noisy):
+        """Answers the first showing of each alone."""
+
+        def respond(self, stimuli, seeds=None):
+            self.shown = getattr(self, "shown", 0) + len(stimuli)
+            return super().respond(stimuli, seeds) + (np.nan if self.shown > RECONSTRUCTED else 0)
+
+    nature = compare(settings(confirm=40, chunk=50), Tiles(), Late())
+    assert nature.source.endswith("luck included")

@@ -12,7 +12,7 @@ from PIL import Image
 from pyarrow import parquet
 from typer.testing import CliRunner
 
-from mango.analysis.findings import best_of, picture
+from mango.analysis.findings import best_of, number, picture
 from mango.analysis.stimulus_statistics import rms_contrast
 from mango.cli.app import app
 from mango.errors import InputError, MangoError, OptionError, StorageError, StudyExists, TargetError, UnknownName
@@ -103,6 +103,11 @@ def test_under_noise_the_confirmed_value_stands_beside_the_luckiest_trial(tmp_pa
     assert best_of(result) == result["confirmed_value"] < result["best_value"]
     assert rows[result["recommended_trial"]]["code"] == result["recommended_code"]
     assert result["best_value"] == max(row["value"] for row in rows)
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert "<td>8 fresh</td>" in page, "the first row is of the confirmed one, with its own error"
+    assert f"<td>{number(result['confirmed_error'])}</td>" in page
+    assert result["front"][0]["value"] <= result["best_value"]
+    assert result["natural_source"].endswith("by 8 fresh presentations")
     stands = CliRunner().invoke(app, ["show", str(tmp_path / "run")]).stdout
     assert "mean of 8 fresh presentations" in stands
     assert "highest trial" in stands
@@ -209,6 +214,20 @@ def test_silence_has_no_winner(tmp_path):
     assert result["verdict"].startswith("No response was found in 60 evaluations")
     assert not result["responded"]
     assert "No response found" in (tmp_path / "report.html").read_text()
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_presentations_whose_answers_were_lost_are_counted(tmp_path):
+    with pytest.raises(Stop):
+        search(small(target="tests.fakes:Losing"), tmp_path, listener=stopper(30))
+    stands = standing(tmp_path)
+    assert stands["lost"] > 0
+    assert stands["evaluations"] == stands["done"] + stands["lost"] == 30
+
+
+def test_where_every_measurement_was_lost_nothing_else_is_said(tmp_path):
+    result = search(small(target="tests.fakes:Lost"), tmp_path)
+    assert "every measurement was lost" in result["verdict"]
 
 
 @pytest.mark.usefixtures("undrawn")

@@ -119,3 +119,28 @@ def test_the_page_s_files_are_asked_for_each_time_and_sent_when_they_are_others(
         assert (said.status_code, said.headers["cache-control"]) == (200, "no-cache")
     again = client.get("/page/main.js", headers={"If-None-Match": client.get("/page/main.js").headers["etag"]})
     assert (again.status_code, again.content) == (304, b"")
+
+
+def test_the_list_and_the_study_name_the_same_best_whatever_decides(client):
+    call(client, "POST", "", STUDY | {"space": None, "generator": "tiles", "weight": 10.0})
+    for name, code in (("likely", [1] * 16), ("unlikely", [7] * 16)):
+        call(client, "POST", "/a/enqueue", {"codes": [code], "origin": name})
+    answer(client, "a", [1.0, 3.0])
+    study, best = call(client, "GET", "/a"), call(client, "GET", "/a/best")
+    (listed,) = call(client, "GET", "")["studies"]
+    assert (study["weight"], study["chart"], study["options"]) == (10.0, None, {})
+    assert [one["number"] for one in (study["best"], listed["best"], *best["trials"])] == [0, 0, 0]
+    assert listed["improvements"] == [[0, 1.0]]
+    one, other = (call(client, "GET", f"/a/trials/{number}") for number in (0, 1))
+    assert (one["objective"], one["value"], other["value"]) == (1.0, 1.0, 3.0)
+    assert other["objective"] < 1.0
+
+
+def test_of_equal_values_the_lowest_number_is_best_whichever_was_told_first(client):
+    call(client, "POST", "", STUDY)
+    call(client, "POST", "/a/ask", {"n": 3})
+    for number in (2, 0, 1):
+        call(client, "POST", "/a/tell", {"results": [{"number": number, "attempt": 1, "value": 0.5}]})
+    best = [call(client, "GET", f"/a/best?n={n}")["trials"][0]["number"] for n in (1, 2)]
+    assert [*best, call(client, "GET", "/a")["best"]["number"]] == [0, 0, 0]
+    assert call(client, "GET", "")["studies"][0]["best"]["number"] == 0

@@ -123,7 +123,7 @@ def test_under_noise_the_final_choice_is_told_beside_the_luckiest_trial(client):
 
 @pytest.mark.parametrize("changes", [{"repeats": 2}, {"leaders": 0.2}, {"confirm": 10}, {}])
 def test_a_study_says_whether_its_highest_trial_is_partly_luck(client, changes):
-    study = {"name": "a", "space": {"kind": "box", "dim": 3}, "budget": 60}
+    study = {"name": "a", "space": {"kind": "box", "dim": 3}, "budget": 100}
     assert client.post("/v1/studies", json=study | changes).json()["noisy"] == bool(changes)
     assert client.get("/v1/studies").json()["studies"][0]["noisy"] == bool(changes)
 

@@ -118,8 +118,16 @@ def test_trials_are_read_by_pages_and_state(storage: str) -> None:
     assert numbers(store.best_rows(2)) == [3, 2]  # the key orders equal values
     assert store.improvements() == [(0, -8.0), (1, 1.0), (2, 2.0)]
     store.append(Event(3, "ask", 1.0, {}), asked=[replace(record(10), origin="enqueued")])
+    with_priors = [replace(record(11 + i), log_prior=nats) for i, nats in enumerate((-5.0, -2.0, -1.0, 1.0))]
+    store.append(Event(4, "ask", 1.0, {}), asked=with_priors)
+    told = [replace(done(11 + i, value), log_prior=0.0) for i, value in enumerate((9.0, 3.0, 4.0, 5.0))]
+    store.append(Event(5, "tell", 1.0, {}), changed=told)
+    judged = {"weight": 2.0, "band": (-3.0, -1.0)}  # heard: 9 - 2, 3, 4, 5 - 2; none without a log prior
+    assert numbers(store.best_rows(4, **judged)) == [11, 13, 12, 14]
+    assert store.improvements(**judged) == [(11, 9.0)]
+    assert numbers(store.best_rows(1)) == [11]
     (enqueued, first) = store.origins()
-    assert (enqueued[:2], math.isnan(enqueued[2]), first) == (("enqueued", 1), True, ("first", 10, 2.0))
+    assert (enqueued[:2], math.isnan(enqueued[2]), first) == (("enqueued", 1), True, ("first", 14, 9.0))
     store.close()
 
 

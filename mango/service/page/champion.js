@@ -60,7 +60,8 @@ function portrait(study, kind) {
   return { node, paint };
 }
 
-function explained({ number, value: mean, values, error, origin, told_at: at }) {
+function explained({ number, value: mean, values, error, objective, origin, told_at: at }) {
   const spread = error === null || error === undefined ? "" : `${withError(mean, error)} of its ${values.length}, `;
-  return `${spread}trial ${whole(number)}, ${origin || "no origin"}, ${moment(at)}`;
+  const penalised = objective === mean ? "" : `${value(objective)} with its penalty for unnatural codes, `;
+  return `${spread}${penalised}trial ${whole(number)}, ${origin || "no origin"}, ${moment(at)}`;
 }

@@ -31,7 +31,8 @@ export function gallery(study) {
     item.show = (trial) => {
       stimulus.show(trial);
       say(big, value(trial.value));
-      say(words, `#${whole(trial.number)} ${trial.origin}`);
+      const counted = study.weight ? `, ${value(trial.objective)} with its penalty` : "";
+      say(words, `#${whole(trial.number)} ${trial.origin}${counted}`);
     };
     return item;
   }
