@@ -31,8 +31,8 @@ export function gallery(study) {
     item.show = (trial) => {
       stimulus.show(trial);
       say(big, value(trial.value));
-      const counted = study.weight ? `, ${value(trial.objective)} with its penalty` : "";
-      say(words, `#${whole(trial.number)} ${trial.origin}${counted}`);
+      const counted = study.weight ? `objective ${value(trial.objective)}, ` : "";
+      say(words, `${counted}#${whole(trial.number)} ${trial.origin}`);
     };
     return item;
   }
