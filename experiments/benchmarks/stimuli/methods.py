@@ -33,7 +33,7 @@ NEVERGRAD = (  # our name, theirs, whether it plans by the budget
     ("Portfolio", "Portfolio", True),
     ("Lengler", "DiscreteLenglerOnePlusOne", True),
     ("DoubleFastGA", "DoubleFastGADiscreteOnePlusOne", False),
-    ("NG CMA", "CMA", False),
+    ("NG CMA", "CMA", True),
 )
 DISCRETE = ("DiscreteLenglerOnePlusOne", "DoubleFastGADiscreteOnePlusOne")
 
