@@ -2,8 +2,8 @@
 
 A space becomes one array of numbers with bounds, cast to whole numbers on grid points and labels: over a hundred times
 quicker than a choice per axis. Mixed spaces are two such arrays. The first guess and step of a continuous axis are the
-middle and a sixth of the range of a uniform prior, 0 and 1 of a normal one. With a normal prior nevergrad is not told
-the bounds, which such codes rarely reach, and points beyond them are asked at the bound: told them, its CMA, and with it
+middle and a sixth of the range of a uniform prior, 0 and 1 of a normal one. With that prior nevergrad is not told
+bounds, which such codes rarely reach, and points beyond them are asked at the bound. Told them, its CMA, and with it
 NGOpt, begin with .15 of that step.
 
 Nevergrad minimises: it is told minus the value, never a key. Losses beyond 1e18 are compressed logarithmically, which

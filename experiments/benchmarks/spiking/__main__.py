@@ -10,12 +10,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from experiments.benchmarks.conditions import machine, versions
+from experiments.benchmarks.conditions import commit, machine, versions
 from experiments.benchmarks.spiking import exact, figure, images, networks, report, search, speed
 
 PACKAGES = ("mango-neuro", "torch", "snntorch", "spikingjelly", "norse", "numba", "numpy")
@@ -61,13 +60,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 def _versions() -> dict[str, str]:
     """Of what is measured, where installed; and the commit, where the folder has one."""
-    try:
-        commit = subprocess.run(
-            ["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=False
-        ).stdout
-    except FileNotFoundError:
-        commit = ""
-    return versions(PACKAGES) | ({"commit": commit.strip()} if commit.strip() else {})
+    return versions(PACKAGES) | ({"commit": made} if (made := commit()) else {})
 
 
 def _once(file: Path, measure: Callable[[], dict[str, Any]]) -> None:

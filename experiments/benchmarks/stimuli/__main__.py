@@ -13,14 +13,13 @@ from __future__ import annotations
 
 import argparse
 import os
-import subprocess
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from experiments.benchmarks.conditions import machine
+from experiments.benchmarks.conditions import commit, machine
 from experiments.benchmarks.stimuli import figure, report, results
 from experiments.benchmarks.stimuli.methods import CLASSES, TABLE, Method
 from experiments.benchmarks.stimuli.parallel import finished
@@ -52,7 +51,9 @@ def main(arguments: list[str] | None = None) -> None:
     out.mkdir(parents=True, exist_ok=True)
     if not chosen.draw:
         _run(_tasks(chosen), out, chosen.workers)
-    results.write_table(out, results.read_folder(out))
+    if not (runs := results.read_folder(out)):
+        raise SystemExit(f"{out} holds no runs; expected {results.RUNS} or {results.TABLE} there")
+    results.write_table(out, runs)
     text = report.text(out)
     (out / "report.md").write_text(text)
     print(text)
@@ -62,21 +63,14 @@ def main(arguments: list[str] | None = None) -> None:
 
 def _tasks(chosen: argparse.Namespace) -> list[Task]:
     """The grid that is asked for."""
-    units, methods = _units(chosen.network, chosen.units), _methods(chosen.methods)
-    if chosen.smoke:
-        units, methods = units[:1], [TABLE[name] for name in chosen.methods or SMOKE]
+    units = _units(chosen.network, chosen.units)
+    if not chosen.smoke:
+        methods = _methods(chosen.methods)
+    else:
+        units, methods = units[:1], _methods(chosen.methods or SMOKE)
         chosen.budgets, chosen.batches, chosen.seeds = [20, 40], [20], 1
     seeds = range(chosen.seeds)
     return grid(units, methods, noises=chosen.noises, batches=chosen.batches, budgets=chosen.budgets, seeds=seeds)
-
-
-def commit() -> str:
-    """Of the working tree, where there is one."""
-    try:
-        asked = ["git", "describe", "--always", "--dirty"]
-        return subprocess.run(asked, capture_output=True, text=True, check=False).stdout.strip()
-    except FileNotFoundError:
-        return ""
 
 
 def _units(network: str, wanted: Sequence[str]) -> list[Unit]:

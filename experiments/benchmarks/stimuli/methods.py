@@ -35,6 +35,7 @@ NEVERGRAD = (  # our name, theirs, whether it plans by the budget
     ("DoubleFastGA", "DoubleFastGADiscreteOnePlusOne", False),
     ("NG CMA", "CMA", True),
 )
+GENERATION = "defaults; a generation is at least a batch"
 DISCRETE = ("DiscreteLenglerOnePlusOne", "DoubleFastGADiscreteOnePlusOne")
 
 
@@ -127,7 +128,7 @@ def _methods() -> list[Method]:
         Method("labels/evolution", "mango", _ours("evolution"), arm=True),
         Method("labels/genetic", "mango", _ours("genetic"), "Wang and Ponce's settings"),
         Method("labels/random", "mango", _ours("random")),
-        Method("labels/CatCMA", "cmaes", _peer("cmaes", "CatCMA"), "defaults; a generation is at least a batch"),
+        Method("labels/CatCMA", "cmaes", _peer("cmaes", "CatCMA"), GENERATION),
         Method("labels/Optuna TPE", "optuna", _peer("optuna", "Optuna", sampler="TPESampler"), most=SLOW),
         Method("chart/auto", "mango", _ours("auto"), plans=True),
         Method("chart/cma-diagonal", "mango", _ours("cma-diagonal"), "on the embedding of all labels", arm=True),
@@ -163,7 +164,8 @@ def _methods() -> list[Method]:
         ]
         for name, sampler in (("Optuna TPE", "TPESampler"), ("Optuna CMA-ES", "CmaEsSampler")):
             peer = partial(_peer, "optuna", "Optuna", sampler=sampler)
-            found.append(Method(f"{information}/{name}", "optuna", peer(coordinates), most=SLOW))
+            words = GENERATION if sampler == "CmaEsSampler" else "defaults"
+            found.append(Method(f"{information}/{name}", "optuna", peer(coordinates), words, most=SLOW))
     found += _latent(published, restarts)
     found.append(Method("chart/genetic", "mango", _ours("genetic", CHARTS["chart"]), "Wang and Ponce's settings"))
     found.append(Method("chart/random", "mango", _ours("random", CHARTS["chart"])))
@@ -185,7 +187,9 @@ def _latent(published: str, restarts: str) -> list[Method]:
         Method("latent/cmaes", "cmaes", _peer("cmaes", "Cmaes"), restarts),
         Method("latent/TuRBO-1", "botorch", _peer("turbo", "Turbo"), "of its paper", most=SLOW),
         Method("latent/Optuna TPE", "optuna", _peer("optuna", "Optuna", sampler="TPESampler"), most=SLOW),
-        Method("latent/Optuna CMA-ES", "optuna", _peer("optuna", "Optuna", sampler="CmaEsSampler"), most=SLOW),
+        Method(
+            "latent/Optuna CMA-ES", "optuna", _peer("optuna", "Optuna", sampler="CmaEsSampler"), GENERATION, most=SLOW
+        ),
     ]
     found += [Method(f"latent/{name}", "mango", _ours(name, levels=64), published) for name in ("tt-m", "tt-b")]
     for name, method, plans in NEVERGRAD:

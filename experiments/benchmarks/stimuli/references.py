@@ -110,6 +110,9 @@ def main(arguments: list[str] | None = None) -> None:
     chosen = parser.parse_args(arguments)
     chosen.out.mkdir(parents=True, exist_ok=True)
     units = [u for u in load(chosen.network) if u.part in chosen.units or u.name in chosen.units]
+    if not units or (unknown := set(chosen.units) - set(PARTS) - {u.name for u in units}):
+        names = ", ".join(sorted(unknown)) if units else " ".join(chosen.units)
+        raise SystemExit(f"unknown units: {names}; expected tune, report, or names in units.json")
     labels = len(Problem(units[0]).space.embedding)  # type: ignore[arg-type]
     wanted = {unit: parts(unit, labels, chosen.budget, chosen.methods) for unit in units}
     kept = chosen.out / RUNS

@@ -130,9 +130,11 @@ def _is_other(method: str) -> bool:
 
 def _name(case: Case, method: str) -> str:
     """With the units and seeds that it ran on, where it lacks any."""
-    units, seeds = np.max([whole(scores).shape for scores in case.at[method].values()], axis=0).tolist()
+    shapes = {budget: whole(scores).shape for budget, scores in sorted(case.at[method].items())}
+    units, seeds = np.max(list(shapes.values()), axis=0).tolist()
     few = "" if units == len(case.units) else f", {units} unit{'s' * (units != 1)}"
     few += "" if seeds == len(case.seeds) else f", {seeds} seed{'s' * (seeds != 1)}"
+    few += "".join(f", {shape[1]} at {budget:,}" for budget, shape in shapes.items() if shape[1] < seeds)
     return method.partition("/")[2] + few
 
 

@@ -56,8 +56,8 @@ class Case:
         budgets: at which runs were scored.
         marks: ``(m,)`` evaluations of the trajectories.
         at: method -> budget -> ``(units, seeds)``, NaN where it did not run.
-        paths: method -> ``(units, seeds, m)``, of its runs to the budget that most went to, the largest of such; NaN
-            beyond.
+        paths: method -> ``(units, seeds, m)``, of its runs to the budget that most went to, the largest of such, and
+            of longer ones up to there; NaN beyond.
     """
 
     network: str
@@ -214,9 +214,13 @@ def _case(columns: Mapping[str, NDArray[np.generic]], *kind: Any) -> Case:
         paths[method] = np.full((len(units), len(seeds), len(marks)), np.nan)
         at[method] = {}
     names = ("method", "unit", "seed", "evaluations", "planned", "scored", "score")
-    for method, unit, seed, evaluations, planned, scored, score in zip(*(part[n].tolist() for n in names), strict=True):
+    rows = zip(*(part[name].tolist() for name in names), strict=True)
+    for method, unit, seed, evaluations, planned, scored, score in sorted(
+        rows, key=lambda row: -row[4]
+    ):  # longer first
         u, s, m = (where[value] for where, value in zip(place, (unit, seed, evaluations), strict=True))
-        if planned == longest[method]:
+        longer = planned > longest[method] and not TABLE[method].plans
+        if (planned == longest[method] or longer) and evaluations <= longest[method]:
             paths[method][u, s, m] = score
         if scored:
             at[method].setdefault(evaluations, np.full((len(units), len(seeds)), np.nan))[u, s] = score

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from mango import Study, make_optimizer
 from mango.charts import Chart
+from mango.configuration import WITHOUT_LEADERS
 from mango.space import Codes, SearchSpace
 from mango.trial import Result, Trial
 
@@ -110,6 +111,10 @@ class Studied:
 
     def __init__(self, setting: Setting, name: str, *, leaders: float, confirm: float) -> None:
         assert setting.budget is not None
+        kept = round(confirm * setting.budget)
+        some = (
+            leaders * (setting.budget - kept - WITHOUT_LEADERS * setting.batch) >= 1
+        )  # else a study refuses the share
         self._study = Study(
             setting.space,
             budget=setting.budget,
@@ -118,8 +123,8 @@ class Studied:
             batch=setting.batch,
             natural=setting.natural,
             ordered=False,  # as the others learn: each batch before the next is asked
-            leaders=leaders,
-            confirm=round(confirm * setting.budget),
+            leaders=leaders if some else 0.0,
+            confirm=kept,
         )
         self._trials: list[Trial] = []
         self._choice: Codes | None = None

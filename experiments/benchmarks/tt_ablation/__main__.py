@@ -51,12 +51,12 @@ def main(arguments: list[str] | None = None) -> None:
     chosen.out.mkdir(parents=True, exist_ok=True)
     budget, runs = (60, list(smoke())) if chosen.smoke else (BUDGETS[-1], list(grid()))
     end = time.monotonic() + 60 * chosen.minutes if chosen.minutes is not None else None
-    for run in runs:
-        kept = chosen.out / f"{run.name}.json"
+    files = {run: chosen.out / f"{run.name}{'-smoke' * chosen.smoke}.json" for run in runs}
+    for run, kept in files.items():
         if kept.exists() or (end is not None and time.monotonic() > end):
             continue
         kept.write_text(json.dumps({**run._asdict(), **search(run, budget)}) + "\n")
-    rows = [json.loads(path.read_text()) for run in runs if (path := chosen.out / f"{run.name}.json").exists()]
+    rows = [json.loads(kept.read_text()) for kept in files.values() if kept.exists()]
     print(report.text(rows, tuple(b for b in BUDGETS if b <= budget) or (budget,)))
 
 

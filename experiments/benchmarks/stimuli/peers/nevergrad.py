@@ -2,9 +2,9 @@
 
 Labels are what `TransitionChoice` makes of them inside: an array whose axes, drawn from a standard normal, are uniform
 over the labels. The choices around it, which only look values up, are left out: the proposals of the discrete methods
-are the same bit for bit, and come over a hundred times sooner. A box, whose prior here is standard normal, is an array as
-Nevergrad makes it by default, which is standard normal too, and points are clipped to the box before they are shown:
-told the bounds, its CMA and with it NGOpt begin with .15 of that step and find far less. Where values are noisy it is
+are the same bit for bit, and come over a hundred times sooner. A box, of standard normal prior here, is an array as
+Nevergrad makes it by default, which is standard normal too, and points are clipped to the box before they are shown.
+Told the bounds, its CMA and with it NGOpt begin with .15 of that step and find far less. Where values are noisy it is
 told so (`function.deterministic`). The recommendation is its own.
 """
 

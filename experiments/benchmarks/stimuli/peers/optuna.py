@@ -1,10 +1,12 @@
 """Optuna's samplers (Akiba et al. 2019) at their defaults: TPE on labels and in a box, CMA-ES in a box.
 
-A batch is asked before any of it is told, as several workers would.
+A batch is asked before any of it is told, as several workers would; a generation of CMA-ES is at least a batch, for it
+would learn no more answers of one than a generation has.
 """
 
 from __future__ import annotations
 
+import math
 import warnings
 from typing import Any
 
@@ -36,9 +38,11 @@ class Optuna:
         }
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            self._study = optuna.create_study(
-                direction="maximize", sampler=getattr(optuna.samplers, sampler)(seed=setting.seed)
-            )
+            options = {}
+            if sampler == "CmaEsSampler":
+                options["popsize"] = max(setting.batch, 4 + math.floor(3 * math.log(space.dim)))
+            made = getattr(optuna.samplers, sampler)(seed=setting.seed, **options)
+            self._study = optuna.create_study(direction="maximize", sampler=made)
         self._trials: list[Any] = []
 
     def ask(self, n: int) -> NDArray[Any]:

@@ -22,6 +22,10 @@ from experiments.benchmarks.stimuli.searchers import Best, Floats, Setting
 FIRST, LEAST, MOST = 0.8, 0.5**7, 1.6  # lengths of the trust region, of the box
 SUCCESSES = 3
 CANDIDATES = 5_000
+NOISELESS, NOISY = (
+    (1e-8, 1e-3),
+    (5e-4, 0.2),
+)  # variance of the noise, of that of the values: BoTorch's bounds, Eriksson's
 
 
 class Turbo:
@@ -31,7 +35,7 @@ class Turbo:
         space = setting.space
         self._low, self._span = space.lower, space.upper - space.lower
         self._dim, self._failures = space.dim, math.ceil(max(4, space.dim) / setting.batch)
-        self._seed = setting.seed
+        self._seed, self._noisy = setting.seed, setting.noisy
         self._torch = torch.Generator().manual_seed(setting.seed)
         self._best = Best()
         self._asked = np.zeros((0, space.dim))
@@ -117,7 +121,7 @@ class Turbo:
                 torch.from_numpy(self._points),
                 values,
                 covar_module=ScaleKernel(kernel),
-                likelihood=GaussianLikelihood(noise_constraint=Interval(1e-8, 1e-3)),
+                likelihood=GaussianLikelihood(noise_constraint=Interval(*(NOISY if self._noisy else NOISELESS))),
                 outcome_transform=None,
             )
             fit_gpytorch_mll(ExactMarginalLogLikelihood(model.likelihood, model))
