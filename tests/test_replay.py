@@ -478,7 +478,13 @@ def test_a_slow_optimizer_keeps_no_answer_waiting(learner: str, monkeypatch: pyt
 
 @pytest.mark.parametrize("ordered", [True, False])
 def test_what_no_optimizer_takes_is_refused_before_it_is_kept(learner: str, ordered: bool) -> None:
-    study = Study(Described(), budget=40, batch=4, optimizer=learner, weight=1e100, ordered=ordered)
+    class Unlikely(Described):
+        """Finds one code less likely than all numbers that values may have."""
+
+        def log_prior(self, codes: Any) -> Any:
+            return np.where((np.asarray(codes) == 2.0).all(1), -1e52, super().log_prior(codes))
+
+    study = Study(Unlikely(), budget=40, batch=4, optimizer=learner, weight=1e50, ordered=ordered)
     study.enqueue([[2.0, 2.0, 2.0]])
     trial = study.ask(1)[0]
     with pytest.raises(

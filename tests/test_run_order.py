@@ -60,7 +60,7 @@ AGAIN = {"leaders": 0.3, "confirm": 24}  # four candidates, in three rounds
         (25, 1, {}),
         (7, 3, AGAIN),
         (1, 4, AGAIN),
-        (12, 5, {**AGAIN, "repeats": 2}),
+        (4, 5, {**AGAIN, "repeats": 2}),
     ],
 )
 def test_order_and_interruptions_do_not_show(batch, chunk, again, learner, url):
