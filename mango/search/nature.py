@@ -143,19 +143,24 @@ def _shown(
     results = show_now(list(range(len(codes))))
     values, keys = np.array([result.value for result in results]), np.array([result.key for result in results])
     order = [row for row in ranking(values, keys).tolist() if not np.isnan(values[row])]
-    still = order[: entrants(left)] if left else []
+    return values, keys, _chosen(order[: entrants(left)], left, show_now) if left else None
+
+
+def _chosen(still: list[int], left: int, show_now: Callable[[list[int]], list[Result]]) -> Chosen | None:
+    """The winner among rows on so many fresh trials, as `mango.halving` has it; None where its last ones were lost."""
     fresh: dict[int, list[float]] = {row: [] for row in still}
     while still:
         rows = showings(still, left)
         left -= len(rows)
         last: list[float] = []
         for row, result in zip(rows, show_now(rows), strict=True):
-            last += [value for value in result.values if not np.isnan(value)]
-            fresh[row] += [value for value in result.values if not np.isnan(value)]
+            measured = [value for value in result.values if not np.isnan(value)]
+            fresh[row] += measured
+            last += measured
         if len(still) == 1:
-            return values, keys, Chosen(still[0], float(np.mean(last)), len(last)) if last else None
+            return Chosen(still[0], float(np.mean(last)), len(last)) if last else None
         still = survivors(still, np.array([np.mean(fresh[row]) if fresh[row] else np.nan for row in still]))
-    return values, keys, None
+    return None
 
 
 def _best(
