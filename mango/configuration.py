@@ -132,7 +132,7 @@ class Configuration:
     @property
     def noisy(self) -> bool:
         """Whether codes are shown more than once, so that the optimizer is told errors and pooled means."""
-        return self.repeats > 1 or self.leaders > 0 or self.confirm > 0
+        return shows_again(self.repeats, self.leaders, self.confirm)
 
     def objective(self, values: Floats, log_priors: Floats) -> Floats:
         """What the optimizer hears and the best trial is best by: ``value + weight * penalty``, ``(n,)``.
@@ -189,6 +189,11 @@ class Configuration:
 
 _NUMBERS_AND_TEXTS = ("budget", "optimizer", "seed", "batch", "repeats", "chart", "weight", "ordered")
 _LATER = ("leaders", "confirm")  # which the first studies did not have
+
+
+def shows_again(repeats: int, leaders: float, confirm: int) -> bool:
+    """Whether a study with these options shows codes more than once."""
+    return repeats > 1 or leaders > 0 or confirm > 0
 
 
 def here() -> dict[str, str]:

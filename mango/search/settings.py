@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
+from mango.configuration import shows_again
 from mango.errors import InputError, OptionError, StorageError
 
 MOST_SEARCHES = 10_000  # that one command may ask for
@@ -93,7 +94,7 @@ class Settings:
     @property
     def noisy(self) -> bool:
         """Whether stimuli are shown more than once."""
-        return self.repeats > 1 or self.leaders > 0 or self.confirm > 0
+        return shows_again(self.repeats, self.leaders, self.confirm)
 
     def to_json(self) -> dict[str, Any]:
         """The inverse of `from_json`."""

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mango.configuration import space_of
+from mango.configuration import shows_again, space_of
 from mango.errors import InputError, MangoError, StorageError, StudyError, StudyExists, UnknownName
 from mango.evaluators.threads import one_thread
 from mango.generators import DETAILED, make_generator
@@ -225,7 +225,7 @@ class Hub:
             "optimizer": reader.config["optimizer"],
             "budget": budget,
             "repeats": repeats,
-            "noisy": repeats > 1 or any(reader.config.get(name) for name in ("leaders", "confirm")),
+            "noisy": shows_again(repeats, reader.config.get("leaders", 0), reader.config.get("confirm", 0)),
             "natural_maximum": kept.get("natural_maximum"),
             "image": kept.get("image"),
             "stimulus_shape": shape,
