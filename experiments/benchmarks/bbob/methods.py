@@ -3,7 +3,7 @@
 Each is at its defaults. `auto` is asked for one point at a time, as the others ask themselves. pycma restarts as its
 authors do on BBOB: BIPOP with up to nine doublings, a first step of 2, from the middle of the box, which is COCO's own
 proposal. NGOpt begins at the middle of the box, too. It gets the box as bounds, which it plans by; and, as another
-method, no bounds, as Nevergrad's own benchmarks have it: its CMA-ES begins with .15 of the step where it is told bounds.
+method, no bounds, as Nevergrad's own benchmarks have it: told bounds, its CMA-ES begins with .15 of the usual step.
 """
 
 from __future__ import annotations
